@@ -1,0 +1,58 @@
+"""From confidence to vote weight and to the probability of being right."""
+
+import bisect
+import math
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from catts.confidence import ConfidenceKind
+
+VoteWeight = Literal["raw", "mapped"]
+"""w(C): `raw` is the paper's identity (exp for log-probability kinds, which are negative);
+`mapped` is the probability of being right by the fitted mapping."""
+
+
+class ConfidenceMap(BaseModel):
+    """A fitted, non-decreasing mapping of one kind of confidence to the probability of being right.
+
+    Piecewise linear between knots, constant outside them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ConfidenceKind
+    """The kind of confidence it was fitted on; applying it to another is an error."""
+    x: tuple[float, ...] = Field(min_length=1)
+    """Confidence at the knots, strictly increasing."""
+    y: tuple[float, ...] = Field(min_length=1)
+    """Probability at the knots, in [0, 1], non-decreasing."""
+    fitted_on: str
+    """What it was fitted on: the data's name, size and digest."""
+
+    @model_validator(mode="after")
+    def _monotone(self) -> Self:
+        if len(self.x) != len(self.y):
+            raise ValueError("x and y differ in length")
+        if any(b <= a for a, b in zip(self.x, self.x[1:], strict=False)):
+            raise ValueError("x must increase strictly")
+        if any(b < a for a, b in zip(self.y, self.y[1:], strict=False)):
+            raise ValueError("y must not decrease")
+        if not all(map(math.isfinite, self.x)) or not all(0 <= p <= 1 for p in self.y):
+            raise ValueError("x must be finite and y lie in [0, 1]")
+        return self
+
+    def __call__(self, confidence: float) -> float:
+        """Probability of being right at `confidence`."""
+        right = bisect.bisect_left(self.x, confidence)
+        if right == 0:
+            return self.y[0]
+        if right == len(self.x):
+            return self.y[-1]
+        x0, x1, y0, y1 = self.x[right - 1], self.x[right], self.y[right - 1], self.y[right]
+        return y0 + (y1 - y0) * (confidence - x0) / (x1 - x0)
+
+
+def raw_weight(confidence: float, kind: ConfidenceKind) -> float:
+    """The paper's vote weight: C itself, or exp(C) for kinds that are log-probabilities; >= 0."""
+    return math.exp(confidence) if kind.endswith("logprob") else max(0.0, confidence)

@@ -1,0 +1,41 @@
+"""Every error that CA-TTS raises on purpose: each says what went wrong and what to do next."""
+
+
+class CattsError(Exception):
+    """Base of all errors raised by this package."""
+
+
+class InputError(CattsError):
+    """What the user gave cannot be used; the command line shows it as one line and exits with 2."""
+
+
+class ImageError(InputError):
+    """A file is missing, not an image, truncated, or larger than the pixel limit."""
+
+
+class ModelSpecError(InputError):
+    """A `--base` or `--expert` names no model that can be loaded, or its provider or key is missing."""
+
+
+class PromptError(InputError):
+    """A prompt set or template is missing, or a template was rendered with the wrong fields."""
+
+
+class TraceError(InputError):
+    """A trace file cannot be read, or is of a version this package does not know."""
+
+
+class AnswerTimeoutError(CattsError):
+    """Comparing two answers took longer than its limit; they count as different."""
+
+
+class EngineError(CattsError):
+    """The base model could not produce what was asked of it."""
+
+
+class RoleError(CattsError):
+    """An expert role failed: no reply, or a reply that was malformed twice."""
+
+
+class ContextMismatchError(CattsError):
+    """A checkpoint was made under another context (models, prompts or policy) than the one given."""

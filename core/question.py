@@ -1,0 +1,47 @@
+"""What is asked: the text, its choices, and references to its images."""
+
+import hashlib
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Question(BaseModel):
+    """One visual question. It holds data only: images are digests into an `ImageStore`.
+
+    Frozen and hashable, so it can sit in a checkpointed graph state and key a cache.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str = Field(min_length=1)
+    """The question as the user wrote it, without its choices."""
+
+    images: tuple[str, ...] = ()
+    """SHA-256 digests (hex) of the images, in the order in which the question speaks of them."""
+
+    choices: tuple[str, ...] = ()
+    """Texts of a multiple-choice question, in order; choice 0 is (A). Empty for a free answer."""
+
+    @field_validator("text")
+    @classmethod
+    def _not_blank(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("the question is blank; write one")
+        return text
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The labels of the choices: `("A", "B", ...)`, empty for a free answer."""
+        return tuple(choice_letter(i) for i in range(len(self.choices)))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the question's content; equal questions have equal digests."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def choice_letter(index: int) -> str:
+    """Label of choice `index` (0-based): A, B, ... Z; raises ValueError beyond 26 choices."""
+    if not 0 <= index < 26:
+        raise ValueError(f"choice {index} has no letter: questions may have up to 26 choices")
+    return chr(ord("A") + index)
