@@ -34,7 +34,18 @@ class EngineError(CattsError):
 
 
 class RoleError(CattsError):
-    """An expert role failed: no reply, or a reply that was malformed twice."""
+    """An expert role failed: no reply, or a reply that was malformed twice.
+
+    `cause` is the name of the error's type for people and traces; `usage` is what the failed
+    attempts cost (a `catts.agents.protocol.Usage`, or None when nothing was sent).
+    """
+
+    def __init__(self, role: str, message: str, *, cause: str = "", usage: object = None) -> None:
+        super().__init__(f"{role}: {message}")
+        self.role = role
+        self.message = message
+        self.cause = cause
+        self.usage = usage
 
 
 class ContextMismatchError(CattsError):
