@@ -1,0 +1,1 @@
+"""Benchmarks, graders, calibration metrics and their reports."""
