@@ -1,0 +1,54 @@
+r"""Which tokens of a completion are its answer: those inside the last `\boxed{...}`."""
+
+from collections.abc import Callable, Sequence
+
+_BOXED = "\\boxed{"
+
+
+def boxed_characters(text: str) -> tuple[int, int] | None:
+    r"""Half-open character range of what the last closed `\boxed{...}` holds, braces nested.
+
+    None when there is no `\boxed{` or its brace is never closed.
+    """
+    start = text.rfind(_BOXED)
+    if start < 0:
+        return None
+    start += len(_BOXED)
+    depth = 1
+    for index in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[index], 0)
+        if depth == 0:
+            return start, index
+    return None
+
+
+def answer_tokens(
+    token_ids: Sequence[int], decode: Callable[[Sequence[int]], str]
+) -> tuple[int, int] | None:
+    """Half-open range of the tokens that hold a character of the boxed answer.
+
+    Tokens are placed in the text by decoding prefixes, which is right for every tokenizer whose
+    text only grows as tokens are appended, and takes O(log T) decodings.
+
+    Args:
+        token_ids: the completion.
+        decode: token ids to text, special tokens kept.
+
+    Returns:
+        None when there is no boxed answer, or it is empty.
+    """
+    characters = boxed_characters(decode(token_ids))
+    if characters is None or characters[0] == characters[1]:
+        return None
+
+    def tokens_reaching(length: int) -> int:
+        low, high = 0, len(token_ids)
+        while low < high:
+            middle = (low + high) // 2
+            if len(decode(token_ids[:middle])) >= length:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    return tokens_reaching(characters[0] + 1) - 1, tokens_reaching(characters[1])

@@ -1,0 +1,203 @@
+"""Loading a checkpoint: safetensors only, none of its own code, with its card and prompts."""
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from catts.agents.card import ModelCard, read_card
+from catts.agents.vocabulary import Vocabulary, read_vocabulary
+from catts.errors import ModelSpecError
+from catts.prompts import PromptSet, load_prompts
+
+_ADAPTER_CONFIG = "adapter_config.json"
+_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+class PromptMismatchWarning(UserWarning):
+    """A checkpoint was trained on another wording of its prompt set than the one installed."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint in memory, in evaluation mode."""
+
+    name: str
+    """The card's name, else the last part of the path or hub id."""
+    model: Any
+    processor: Any
+    vocabulary: Vocabulary
+    card: ModelCard
+    prompts: PromptSet
+    device: torch.device
+    dtype: torch.dtype
+    folders: tuple[Path, ...]
+    """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
+
+
+def load_model(
+    spec: str | Path,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    prompts: PromptSet | None = None,
+) -> LoadedModel:
+    """Load an image-text-to-text checkpoint of transformers.
+
+    Args:
+        spec: a local folder (a checkpoint, or a LoRA adapter of one), or a hub id `org/name`.
+        device: a torch device; by default `cuda` where there is one, else `cpu`.
+        dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, where 16 bits are
+            slow, and the checkpoint's own elsewhere.
+        prompts: the prompt set to ask with, instead of the shipped one that the card names.
+
+    Raises:
+        ModelSpecError: there is no such model, it cannot be loaded, or the device is missing.
+        PromptError: the card names a prompt set that is not shipped.
+    """
+    where = _device(device)
+    wanted = _dtype(dtype, where)
+    folder = _resolve(str(spec))
+    card = read_card(folder)
+    folders = [folder]
+    if (folder / _ADAPTER_CONFIG).is_file():
+        base = _resolve(_adapter_base(folder))
+        card = card if card != ModelCard() else read_card(base)
+        folders = [base, folder]
+    prompts = prompts or load_prompts(card.prompt_set)
+    if card.prompt_hash is not None and card.prompt_hash != prompts.hash:
+        warnings.warn(
+            f"{spec} was trained on another wording of the prompt set {card.prompt_set!r} "
+            f"({card.prompt_hash[:12]}, here {prompts.hash[:12]}): expect worse answers, "
+            "or train it again",
+            PromptMismatchWarning,
+            stacklevel=2,
+        )
+    model, processor = _read_checkpoint(folders[0], wanted)
+    if len(folders) == 2:
+        model = _apply_adapter(model, folder)
+    model = model.to(where).eval()
+    return LoadedModel(
+        name=card.name or Path(str(spec)).name,
+        model=model,
+        processor=processor,
+        vocabulary=read_vocabulary(model, processor),
+        card=card,
+        prompts=prompts,
+        device=where,
+        dtype=next(model.parameters()).dtype,
+        folders=tuple(folders),
+    )
+
+
+def _device(device: str | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        where = torch.device(device)
+    except RuntimeError as error:
+        raise ModelSpecError(f"{device!r} is no device: give `cpu` or `cuda`") from error
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise ModelSpecError(f"no GPU that torch can use for {device!r}: give `cpu`")
+    return where
+
+
+def _dtype(dtype: str | None, device: torch.device) -> torch.dtype | str:
+    if dtype is None:
+        return torch.float32 if device.type == "cpu" else "auto"
+    if dtype not in _DTYPES:
+        raise ModelSpecError(f"dtype {dtype!r} is none of {', '.join(_DTYPES)}")
+    return _DTYPES[dtype]
+
+
+def _resolve(spec: str) -> Path:
+    """The folder that holds `spec`; a hub id is downloaded, or found in the hub's cache."""
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    parts = spec.split("/")
+    if folder.exists() or len(parts) != 2 or not all(parts) or spec[0] in "./~":
+        raise ModelSpecError(
+            f"no model at {spec!r}: give the folder of a checkpoint, or a hub id such as "
+            "Qwen/Qwen2.5-VL-3B-Instruct"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(spec, allow_patterns=_HUB_FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelSpecError(
+            f"there is no folder {spec!r}, and the hub did not give {spec!r} "
+            f"({type(error).__name__}): check the name and the connection"
+        ) from error
+
+
+def _adapter_base(folder: Path) -> str:
+    path = folder / _ADAPTER_CONFIG
+    try:
+        base = json.loads(path.read_text("utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelSpecError(f"{path} is not a readable adapter configuration: {error}") from error
+    if not isinstance(base, str) or not base:
+        raise ModelSpecError(f"{path} names no base model: set base_model_name_or_path")
+    relative = folder / base
+    return str(relative) if relative.is_dir() else base
+
+
+def _read_checkpoint(folder: Path, dtype: torch.dtype | str) -> tuple[Any, Any]:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    if not any(folder.glob("*.safetensors")):
+        raise ModelSpecError(
+            f"{folder} holds no *.safetensors: other weight formats can run code and are refused; "
+            "save the model again with save_pretrained"
+        )
+    try:
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # a folder of any content can fail in any of transformers' layers
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ModelSpecError(
+            f"{folder} is no image-text-to-text checkpoint that transformers loads: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ModelSpecError(f"{folder} lacks {len(missing)} weights, such as {missing[0]}")
+    if not getattr(processor, "chat_template", None):
+        raise ModelSpecError(f"{folder} has no chat template: add chat_template.jinja")
+    return model, processor
+
+
+def _apply_adapter(model: Any, folder: Path) -> Any:
+    """The model with the adapter's weights merged in, so that it decodes at full speed."""
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ModelSpecError(f"{folder} holds no adapter_model.safetensors: save the adapter again")
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise ModelSpecError(
+            f"{folder} is a LoRA adapter: install peft with `pip install 'catts[lora]'`"
+        ) from error
+    try:
+        return PeftModel.from_pretrained(model, folder).merge_and_unload(safe_merge=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        raise ModelSpecError(
+            f"the adapter {folder} does not fit its base model: {error}"
+        ) from error

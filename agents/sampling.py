@@ -1,0 +1,142 @@
+"""The decoding loop: n completions of each prompt from one prefill, confidence taken on the way."""
+
+import hashlib
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from catts.agents.prefix import Prefix
+from catts.agents.protocol import SamplingParams
+from catts.agents.token_confidence import TokenStats, allowed_tokens, token_stats
+
+_COMPACT_BELOW = 0.75
+"""Share of rows still decoding below which the ended ones leave the batch. Leaving costs one copy
+of the cache; a row that stays costs its share of every further step."""
+
+
+class Completion(NamedTuple):
+    """One decoded completion as plain numbers, T tokens long, the end-of-turn token included."""
+
+    token_ids: tuple[int, ...]
+    confidence: tuple[float, ...]
+    """c_t of each token."""
+    logprobs: tuple[float, ...]
+    """Raw log-probability of each token."""
+    ended: bool
+    """Whether it ended its turn, rather than being cut."""
+
+
+def random_streams(keys: list[str], params: SamplingParams) -> Tensor:
+    """Uniform numbers in [0, 1) that decide every draw, shape (len(keys) * n, max_new_tokens).
+
+    Each row has a generator of its own, seeded by SHA-256 of seed, key and row. So completion i of
+    a question is the same whatever n, whatever else is in the batch, and on any device.
+    """
+    rows = []
+    for key in keys:
+        for row in range(params.n):
+            digest = hashlib.sha256(f"{params.seed}\0{row}\0{key}".encode()).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+            rows.append(torch.rand(params.max_new_tokens, generator=generator))
+    return torch.stack(rows)
+
+
+def decode(
+    prefix: Prefix,
+    params: SamplingParams,
+    keys: list[str],
+    *,
+    end_ids: tuple[int, ...],
+    suppressed: tuple[int, ...],
+) -> list[list[Completion]]:
+    """Decode `params.n` completions of each row of `prefix`, as one batch.
+
+    Suppressed tokens are never taken; the confidence and log-probability that are reported are
+    those of the raw distribution, in which they still have their share.
+
+    Args:
+        prefix: B prompts; it is consumed.
+        params: temperature 0 is greedy: all n completions are then the same one.
+        keys: what seeds each prompt's draws besides `params.seed`, one per prompt.
+        end_ids: tokens that end a turn.
+        suppressed: tokens that are never taken.
+
+    Returns:
+        B lists of n completions.
+    """
+    greedy = params.temperature == 0
+    copies = 1 if greedy else params.n
+    prefix.repeat(copies)
+    device = prefix.logits.device
+    total, limit = prefix.rows, params.max_new_tokens
+    allowed = allowed_tokens(prefix.logits.shape[-1], suppressed, device)
+    ends = torch.tensor(end_ids, dtype=torch.long, device=device)
+    streams = None if greedy else random_streams(keys, params).to(device)
+
+    tokens = torch.zeros(total, limit, dtype=torch.long, device=device)
+    stats = TokenStats(*(torch.zeros(total, limit, device=device) for _ in range(2)))
+    lengths = torch.zeros(total, dtype=torch.long, device=device)
+    ended = torch.zeros(total, dtype=torch.bool, device=device)
+    rows = torch.arange(total, device=device)
+
+    for step in range(limit):
+        logits = prefix.logits.float()
+        draw = None if streams is None else streams[rows, step]
+        taken = choose(logits, allowed, params, draw)
+        confidence, logprobs = token_stats(logits, taken)
+        tokens[rows, step] = taken
+        stats.confidence[rows, step] = confidence
+        stats.logprobs[rows, step] = logprobs
+        lengths[rows] += ~ended[rows]
+        ended[rows] |= torch.isin(taken, ends)
+        live = (~ended[rows]).nonzero().squeeze(1)
+        if len(live) == 0 or step + 1 == limit:
+            break
+        if len(live) < _COMPACT_BELOW * len(rows):
+            prefix.select(live)
+            rows, taken = rows[live], taken[live]
+        prefix.extend(taken[:, None])
+
+    done = _completions(tokens, stats, lengths, ended)
+    repeats = params.n if greedy else 1
+    return [done[i : i + copies] * repeats for i in range(0, total, copies)]
+
+
+def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor | None) -> Tensor:
+    """Take the next token of each row.
+
+    Args:
+        logits: raw logits, shape (R, V), float32.
+        allowed: mask of shape (V,).
+        params: temperature and top-p; both act after suppression.
+        draw: uniform numbers in [0, 1), shape (R,), or None for greedy decoding.
+
+    Returns:
+        Token ids, shape (R,), int64.
+    """
+    logits = logits.masked_fill(~allowed, -torch.inf)
+    if draw is None:
+        return logits.argmax(dim=-1)
+    probabilities = (logits / params.temperature).softmax(dim=-1)
+    if params.top_p < 1:
+        ordered, order = probabilities.sort(dim=-1, descending=True)
+        before = ordered.cumsum(dim=-1) - ordered
+        kept = ordered.masked_fill(before >= params.top_p, 0.0)
+        probabilities = torch.zeros_like(kept).scatter(-1, order, kept)
+    # in float64 the sums are exact enough that a draw's token does not hang on their order
+    cumulative = probabilities.cumsum(dim=-1, dtype=torch.float64)
+    target = draw.double()[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+
+
+def _completions(
+    tokens: Tensor, stats: TokenStats, lengths: Tensor, ended: Tensor
+) -> list[Completion]:
+    columns = (tokens, stats.confidence, stats.logprobs, lengths, ended)
+    return [
+        Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
+        for ids, confidence, logprobs, n, stop in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
+    ]

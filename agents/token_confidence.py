@@ -1,0 +1,47 @@
+"""Confidence and log-probability of each token, taken from raw logits while they are at hand."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from catts.confidence import TOP_K
+
+
+class TokenStats(NamedTuple):
+    """Two numbers per token; the distribution they come from is not kept."""
+
+    confidence: Tensor
+    """c_t = -(1/k) * sum of log p over the k most likely tokens, nats, >= 0, float32."""
+    logprobs: Tensor
+    """Log-probability of the token that was taken, nats, <= 0, float32."""
+
+
+def token_stats(logits: Tensor, token_ids: Tensor) -> TokenStats:
+    """Reduce next-token distributions to c_t (arXiv 2603.12149) and the taken token's log p.
+
+    Both come from the raw distribution at temperature 1: no filter, no suppressed token. So they
+    are the same whether a completion is being sampled or scored.
+
+    Args:
+        logits: raw logits, shape (..., V), any float dtype; reduced in float32.
+        token_ids: the tokens taken, shape (...), int64, each in [0, V).
+
+    Returns:
+        Two tensors of shape (...).
+    """
+    logits = logits.float()
+    normaliser = logits.logsumexp(dim=-1)
+    k = min(TOP_K, logits.shape[-1])
+    confidence = normaliser - logits.topk(k, dim=-1).values.mean(dim=-1)
+    taken = logits.gather(-1, token_ids.unsqueeze(-1)).squeeze(-1)
+    # rounding may lift a probability of one above one
+    return TokenStats(confidence.clamp_min(0.0), (taken - normaliser).clamp_max(0.0))
+
+
+def allowed_tokens(vocabulary: int, suppressed: tuple[int, ...], device: torch.device) -> Tensor:
+    """Boolean mask of shape (V,): which tokens may be taken."""
+    mask = torch.ones(vocabulary, dtype=torch.bool, device=device)
+    inside = [token for token in suppressed if token < vocabulary]
+    mask[torch.tensor(inside, dtype=torch.long, device=device)] = False
+    return mask

@@ -1,0 +1,49 @@
+"""Which tokens end a turn, and which are never written by a model."""
+
+from typing import Any, NamedTuple
+
+_CONFIG_TOKENS = (
+    "image_token_id",
+    "video_token_id",
+    "vision_start_token_id",
+    "vision_end_token_id",
+)
+
+
+class Vocabulary(NamedTuple):
+    """The tokens of a checkpoint that are more than text."""
+
+    end_ids: tuple[int, ...]
+    """Tokens that end a turn."""
+    suppressed: tuple[int, ...]
+    """Tokens that are never sampled: vision, chat and padding tokens, and ids without a text."""
+    reserved: tuple[str, ...]
+    """Texts that stand for special tokens, longest first."""
+
+
+def read_vocabulary(model: Any, processor: Any) -> Vocabulary:
+    """Collect the special tokens of a checkpoint.
+
+    What ends a turn is told by the generation configuration and the tokenizer. Every other token
+    that the tokenizer or the model's configuration marks as special is suppressed: a sampled image
+    token would ask for an image that is not there. Tokens such as `<think>` are ordinary added
+    tokens, not special ones, and stay.
+    """
+    tokenizer = processor.tokenizer
+    ends = {tokenizer.eos_token_id}
+    configured = model.generation_config.eos_token_id
+    ends.update(configured if isinstance(configured, list) else [configured])
+    end_ids = {int(token) for token in ends if token is not None}
+    special = {
+        token: added.content
+        for token, added in tokenizer.added_tokens_decoder.items()
+        if added.special
+    }
+    marked = {getattr(model.config, name, None) for name in _CONFIG_TOKENS}
+    nameless = range(len(tokenizer), model.get_output_embeddings().weight.shape[0])
+    suppressed = {*special, *nameless, *(int(t) for t in marked if t is not None)} - end_ids
+    return Vocabulary(
+        tuple(sorted(end_ids)),
+        tuple(sorted(suppressed)),
+        tuple(sorted(set(special.values()), key=lambda text: (-len(text), text))),
+    )
