@@ -1,0 +1,68 @@
+"""What may be told of a failed request: enough to act on, and never a key or an address's query.
+
+Providers put keys, addresses and whole requests into their errors; these end up in traces, so they
+are cleaned here, where they enter.
+"""
+
+import os
+import re
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import SecretStr
+
+MAX_MESSAGE_CHARS = 300
+
+_HINTS = {
+    401: "the key was refused; check it",
+    403: "the key may not use this model; check its permissions",
+    404: "the server knows no such model; check its name",
+    408: "the server timed out; try again",
+    429: "the rate limit or quota is used up; wait, or ask fewer questions at once",
+}
+_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#\"'<>]*)[^\s\"'<>)]*")
+_NAMED_KEY = re.compile(
+    r"(?i)\b(api[-_ ]?key|x-goog-api-key|key|token|secret|password|authorization|bearer)"
+    r"([\"']?\s*[:=]\W{0,3}(?:bearer |basic )?|(?<=bearer)\s+)[\w\-.~+/*]{6,}=*"
+)
+_KNOWN_KEY = re.compile(r"\b(?:AIza|sk-|lsv2_|hf_|xai-|gsk_|ya29\.)[\w\-.*]{4,}")
+_SHORTEST_SECRET = 4
+
+
+def describe(error: Exception, model: BaseChatModel) -> str:
+    """One line on `error`, raised by `model`: the HTTP status, a hint, and its cleaned message."""
+    status = http_status(error)
+    message = clean(str(error), secrets_of(model))
+    if status is None:
+        return message or type(error).__name__
+    hint = _HINTS.get(status, "the server failed; try again later" if status >= 500 else "")
+    return ": ".join(part for part in (f"HTTP {status}", hint, message) if part)
+
+
+def http_status(error: BaseException | None) -> int | None:
+    """The HTTP status behind `error`, looked for along its chain of causes."""
+    for _ in range(5):
+        if error is None:
+            return None
+        for name in ("status_code", "code"):
+            value = getattr(error, name, None)
+            if isinstance(value, int) and 400 <= value < 600:
+                return value
+        error = error.__cause__
+    return None
+
+
+def clean(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """`text` on one line, short, without `secrets`, anything that looks like a key, or URL paths."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[key]")
+    text = _ADDRESS.sub(r"\1\2", text[: 20 * MAX_MESSAGE_CHARS])
+    text = _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_MESSAGE_CHARS else line[: MAX_MESSAGE_CHARS - 1] + "…"
+
+
+def secrets_of(model: BaseChatModel) -> frozenset[str]:
+    """The keys that `model` holds, or that its environment variables do."""
+    held = {v.get_secret_value() for v in vars(model).values() if isinstance(v, SecretStr)}
+    named = {os.environ.get(variable, "") for variable in model.lc_secrets.values()}
+    return frozenset(s for s in held | named if len(s) >= _SHORTEST_SECRET)

@@ -1,0 +1,231 @@
+"""The expert's three roles over LangChain chat models."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Self, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from PIL.Image import Image
+
+from catts.agents.briefing import image_block, list_answers, list_candidates
+from catts.agents.expert import Candidate, Critique, Plan, Role, RoleResult, Vote
+from catts.agents.failures import describe, secrets_of
+from catts.agents.protocol import Usage
+from catts.agents.replies import MAX_REPLY_CHARS, ReplyError, parse_critique, parse_plan, parse_vote
+from catts.errors import RoleError
+from catts.prompts import PromptSet, format_choices, load_prompts
+from catts.question import Question
+
+ROLE_TIMEOUT = 120.0
+"""Seconds that one request may take unless the caller says otherwise."""
+
+_ENDED = frozenset({None, "stop", "STOP", "length", "MAX_TOKENS", "end_turn", "max_tokens"})
+
+_Reply = TypeVar("_Reply", Plan, Vote, Critique)
+
+
+class ChatExpert:
+    """An `Expert` over one chat model for each role; `ChatExpert.single` takes one for all.
+
+    A role asks once, with all pictures of the question and then the text. A malformed reply is
+    answered with what is wrong with it, once; a second one, or a request that fails, is a
+    `RoleError`. Only those two requests are made: retries of a transport are the chat model's own
+    (`max_retries`). The caller's LangChain callbacks reach the models as in any LangGraph node.
+    """
+
+    def __init__(
+        self,
+        *,
+        planner: BaseChatModel,
+        voter: BaseChatModel,
+        critic: BaseChatModel,
+        prompts: PromptSet | None = None,
+        name: str | None = None,
+        timeout: float | None | Mapping[Role, float | None] = ROLE_TIMEOUT,
+        on_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Make an expert.
+
+        Args:
+            planner: Model for `plan`.
+            voter: Model for `vote`.
+            critic: Model for `criticise`.
+            prompts: The prompt set; the shipped `default` when None.
+            name: Name for people and part of the fingerprint; made of the models when None.
+            timeout: Seconds for one request, for all roles or for each (a role that is left out
+                has `ROLE_TIMEOUT`); None waits for ever.
+            on_close: Called by the first `aclose`, for what the expert owns besides its models.
+        """
+        self._models: dict[Role, BaseChatModel] = {
+            "planner": planner,
+            "voter": voter,
+            "critic": critic,
+        }
+        self._prompts = prompts if prompts is not None else load_prompts("default")
+        self._timeouts: dict[Role, float | None] = {
+            role: timeout.get(role, ROLE_TIMEOUT) if isinstance(timeout, Mapping) else timeout
+            for role in self._models
+        }
+        self._on_close = on_close
+        self.name = name or "+".join(dict.fromkeys(map(_model_name, self._models.values())))
+
+    @classmethod
+    def single(
+        cls,
+        model: BaseChatModel,
+        *,
+        prompts: PromptSet | None = None,
+        name: str | None = None,
+        timeout: float | None | Mapping[Role, float | None] = ROLE_TIMEOUT,
+        on_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> Self:
+        """One chat model in all three roles; arguments as of the class."""
+        return cls(
+            planner=model,
+            voter=model,
+            critic=model,
+            prompts=prompts,
+            name=name,
+            timeout=timeout,
+            on_close=on_close,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, prompts={self._prompts.name!r})"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the name, each role's model and its settings, and the prompts."""
+        models = {role: _identity(model) for role, model in self._models.items()}
+        content = json.dumps([self.name, models, self._prompts.hash], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    async def plan(
+        self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
+    ) -> RoleResult[Plan]:
+        """Order the modules; the model sees the candidates' counts, shares and confidences."""
+        text = self._prompts.render(
+            "planner",
+            question=question.text,
+            choices=format_choices(question.choices),
+            candidates=list_candidates(candidates),
+        )
+        return await self._ask("planner", text, images, parse_plan)
+
+    async def vote(
+        self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
+    ) -> RoleResult[Vote]:
+        """Give each candidate a probability; the model sees the answers alone."""
+        text = self._prompts.render(
+            "voter",
+            question=question.text,
+            choices=format_choices(question.choices),
+            candidates=list_answers(candidates),
+        )
+        return await self._ask(
+            "voter", text, images, lambda reply: parse_vote(reply, len(candidates))
+        )
+
+    async def criticise(
+        self, question: Question, images: Sequence[Image], answer: str, reasoning: str
+    ) -> RoleResult[Critique]:
+        """Criticise `answer` and the completion `reasoning` that led to it."""
+        text = self._prompts.render(
+            "critic",
+            question=question.text,
+            choices=format_choices(question.choices),
+            answer=answer,
+            reasoning=reasoning,
+        )
+        return await self._ask("critic", text, images, parse_critique)
+
+    async def aclose(self) -> None:
+        """Free what the expert owns; calling it twice is harmless."""
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            await on_close()
+
+    async def _ask(
+        self, role: Role, text: str, images: Sequence[Image], parse: Callable[[str], _Reply]
+    ) -> RoleResult[_Reply]:
+        blocks = await asyncio.to_thread(lambda: [image_block(image) for image in images])
+        messages: list[BaseMessage] = [
+            HumanMessage(content=[*blocks, {"type": "text", "text": text}])
+        ]
+        usage = Usage()
+        problem = ""
+        for attempt in (1, 2):
+            reply, cost = await self._request(role, messages, usage)
+            usage += cost
+            try:
+                return RoleResult(reply=parse(reply), usage=usage, attempts=attempt)
+            except ReplyError as error:
+                problem = str(error)
+            # providers refuse a turn without text
+            messages.append(AIMessage(content=reply[:MAX_REPLY_CHARS] or "(nothing)"))
+            messages.append(HumanMessage(content=self._prompts.render("retry", error=problem)))
+        raise RoleError(
+            role, f"malformed reply, twice: {problem}", cause=ReplyError.__name__, usage=usage
+        )
+
+    async def _request(
+        self, role: Role, messages: Sequence[BaseMessage], spent: Usage
+    ) -> tuple[str, Usage]:
+        """The reply's text and its cost. Raises RoleError whatever the provider's error is."""
+        model, timeout = self._models[role], self._timeouts[role]
+        start = time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                message = await model.ainvoke(list(messages), config={"run_name": f"catts {role}"})
+        except Exception as error:
+            cost = Usage(calls=1, seconds=time.perf_counter() - start)
+            what = f"no reply in {timeout:g} s" if limit.expired() else describe(error, model)
+            # the provider's error may hold keys: it must not hang on to ours
+            raise RoleError(role, what, cause=type(error).__name__, usage=spent + cost) from None
+        tokens = message.usage_metadata
+        cost = Usage(
+            calls=1,
+            prompt_tokens=tokens["input_tokens"] if tokens else 0,
+            completion_tokens=tokens["output_tokens"] if tokens else 0,
+            seconds=time.perf_counter() - start,
+        )
+        reply = str(message.text)
+        refusal = "" if reply.strip() else _refusal(message)
+        if refusal:
+            raise RoleError(
+                role,
+                f"the provider refused to reply ({refusal})",
+                cause="Refused",
+                usage=spent + cost,
+            )
+        return reply, cost
+
+
+def _refusal(message: AIMessage) -> str:
+    """Why a provider held back an empty reply; empty when it says nothing of the kind."""
+    metadata = message.response_metadata
+    feedback = metadata.get("prompt_feedback") or {}
+    blocked = feedback.get("block_reason") if isinstance(feedback, dict) else None
+    reason = metadata.get("finish_reason")
+    if blocked is not None:
+        return str(getattr(blocked, "value", blocked))
+    return "" if reason in _ENDED else str(reason)
+
+
+def _model_name(model: BaseChatModel) -> str:
+    return model._get_ls_params().get("ls_model_name") or type(model).__name__
+
+
+def _identity(model: BaseChatModel) -> dict[str, object]:
+    """What decides a model's replies, as far as LangChain makes it known; never a key."""
+    secrets = secrets_of(model)
+    known = {**model._get_ls_params(), **model._identifying_params}
+    return {"class": f"{type(model).__module__}.{type(model).__qualname__}"} | {
+        key: value
+        for key, value in known.items()
+        if isinstance(value, (str, int, float, bool)) and value not in secrets
+    }

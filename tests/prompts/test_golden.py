@@ -1,0 +1,100 @@
+"""Every prompt, rendered and compared with a stored copy, so that none changes by accident.
+
+After a wording was changed on purpose: `CATTS_UPDATE_GOLDEN=1 pytest tests/prompts`, and review the
+difference. Shipped models were trained on their set's wording: changing it means training again.
+"""
+
+import os
+import string
+from importlib.resources import files
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from catts.agents.briefing import list_answers, list_candidates
+from catts.agents.expert import Candidate
+from catts.errors import PromptError
+from catts.prompts import PROMPT_NAMES, PromptName, available_sets, format_choices, load_prompts
+
+GOLDEN = Path(__file__).parent / "golden"
+
+FIELDS: dict[PromptName, set[str]] = {
+    "answer": {"question", "choices"},
+    "reanswer": {"question", "choices", "previous", "critique"},
+    "planner": {"question", "choices", "candidates"},
+    "voter": {"question", "choices", "candidates"},
+    "critic": {"question", "choices", "answer", "reasoning"},
+    "retry": {"error"},
+}
+CANDIDATES = (
+    Candidate(answer="B", count=5, confidence=2.314, share=0.64),
+    Candidate(answer="C", count=1, confidence=1.5, share=0.36),
+)
+VALUES = {
+    "question": "Which shape is left of the red circle?",
+    "previous": "<think>a square</think> \\boxed{B}",
+    "critique": "Look at the top row again: $question is not a field here.",
+    "answer": "B",
+    "reasoning": "<think>a square</think> \\boxed{B}",
+    "error": "there is no valid JSON object in it",
+}
+
+
+def rendered(set_name: str, prompt: PromptName, choices: tuple[str, ...]) -> str:
+    listing = list_candidates if prompt == "planner" else list_answers
+    values = VALUES | {
+        "choices": format_choices(choices),
+        "candidates": listing(CANDIDATES),
+    }
+    return load_prompts(set_name).render(prompt, **{f: values[f] for f in FIELDS[prompt]})
+
+
+@pytest.mark.parametrize("set_name", available_sets())
+@pytest.mark.parametrize("prompt", PROMPT_NAMES)
+@pytest.mark.parametrize("form", ["choices", "free"])
+def test_a_prompt_reads_as_stored(set_name: str, prompt: PromptName, form: str) -> None:
+    text = rendered(set_name, prompt, ("circle", "square") if form == "choices" else ())
+    path = GOLDEN / set_name / f"{prompt}.{form}.txt"
+    if os.environ.get("CATTS_UPDATE_GOLDEN") == "1":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    assert path.is_file(), f"no stored copy; the docstring of {Path(__file__).name} says how"
+    assert text == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("set_name", available_sets())
+def test_there_is_no_stored_copy_too_many(set_name: str) -> None:
+    stored = {path.name for path in (GOLDEN / set_name).iterdir()}
+    assert stored == {f"{p}.{form}.txt" for p in PROMPT_NAMES for form in ("choices", "free")}
+
+
+@pytest.mark.parametrize("set_name", available_sets())
+@pytest.mark.parametrize("prompt", PROMPT_NAMES)
+def test_a_template_has_the_documented_fields(set_name: str, prompt: PromptName) -> None:
+    text = (files("catts.prompts") / set_name / f"{prompt}.txt").read_text("utf-8")
+    template = string.Template(text)
+    assert template.is_valid()
+    assert set(template.get_identifiers()) == FIELDS[prompt]
+
+
+@pytest.mark.parametrize("set_name", available_sets())
+def test_model_output_cannot_bring_a_field_of_its_own(set_name: str) -> None:
+    text = load_prompts(set_name).render(
+        "critic", question="q", choices="", answer="$question", reasoning="$$ ${choices}"
+    )
+    assert "$question" in text
+    assert "$$ ${choices}" in text
+
+
+def test_the_sets_hash_follows_the_wording() -> None:
+    hashes = {load_prompts(name).hash for name in available_sets()}
+    assert len(hashes) == len(available_sets())
+    assert all(len(value) == 64 for value in hashes)
+
+
+def test_wrong_fields_and_unknown_sets_are_refused() -> None:
+    with pytest.raises(PromptError, match="takes"):
+        load_prompts("default").render("retry", error="e", more="m")
+    with pytest.raises(PromptError, match="there are"):
+        load_prompts("../default")
