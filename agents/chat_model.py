@@ -42,7 +42,7 @@ class TextCompleter(Protocol):
 
 
 class EngineChatModel(BaseChatModel):
-    """A chat model over `engine`; greedy unless told otherwise, so equal questions get equal replies.
+    """A chat model over `engine`; greedy unless told otherwise, so that replies repeat.
 
     The engines complete a single user turn. A conversation is flattened into one: all pictures in
     order, then the texts of all messages, a blank line between them. That is how a retry reads:

@@ -1,7 +1,7 @@
-"""The expert as the graph sees it: three roles that read the pictures and answer in plain records."""
+"""The expert as the graph sees it: three roles that read pictures and answer in plain records."""
 
 from collections.abc import Sequence
-from typing import Generic, Literal, Protocol, TypeVar, get_args
+from typing import Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,6 +63,7 @@ class RoleResult(_Record, Generic[Reply]):
     attempts: int = Field(ge=1)
 
 
+@runtime_checkable
 class Expert(Protocol):
     """The three roles. A role that fails raises `RoleError`, which carries its role and usage."""
 

@@ -52,7 +52,7 @@ def http_status(error: BaseException | None) -> int | None:
 
 
 def clean(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """`text` on one line, short, without `secrets`, anything that looks like a key, or URL paths."""
+    """`text` on one short line, without `secrets`, what looks like a key, and addresses' paths."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[key]")
     text = _ADDRESS.sub(r"\1\2", text[: 20 * MAX_MESSAGE_CHARS])

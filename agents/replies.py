@@ -1,6 +1,6 @@
 """From a role's reply, which is untrusted text, to a checked record.
 
-The JSON may stand bare, in a code fence or within prose, after reasoning in `<think>` or without it;
+The JSON may stand bare, in a code fence or within prose, after reasoning in `<think>` or without;
 the last object that has the wanted field counts. Only `json` reads it, within fixed bounds.
 """
 
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class ReplyError(CattsError):
-    """A reply is malformed. The message is one sentence without a full stop, for the model to read."""
+    """A reply is malformed; the message, a sentence without a full stop, is shown to the model."""
 
 
 def parse_plan(text: str) -> Plan:
@@ -49,7 +49,8 @@ def parse_plan(text: str) -> Plan:
 def parse_vote(text: str, candidates: int) -> Vote:
     """Read a voter's reply on `candidates` candidates and normalise it to sum 1.
 
-    `{"probabilities": [0.7, 0.3]}`, or a mapping of the candidates' numbers: `{"1": 0.7, "2": 0.3}`.
+    `{"probabilities": [0.7, 0.3]}`, or by the candidates' numbers,
+    `{"probabilities": {"1": 0.7, "2": 0.3}}`.
 
     Raises:
         ReplyError: there is not one finite, non-negative number for each candidate, or all are 0.

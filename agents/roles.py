@@ -45,7 +45,7 @@ class ChatExpert:
         critic: BaseChatModel,
         prompts: PromptSet | None = None,
         name: str | None = None,
-        timeout: float | None | Mapping[Role, float | None] = ROLE_TIMEOUT,
+        timeout: float | Mapping[Role, float | None] | None = ROLE_TIMEOUT,
         on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Make an expert.
@@ -80,7 +80,7 @@ class ChatExpert:
         *,
         prompts: PromptSet | None = None,
         name: str | None = None,
-        timeout: float | None | Mapping[Role, float | None] = ROLE_TIMEOUT,
+        timeout: float | Mapping[Role, float | None] | None = ROLE_TIMEOUT,
         on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> Self:
         """One chat model in all three roles; arguments as of the class."""

@@ -5,7 +5,7 @@ import string
 from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import get_args, Literal
+from typing import Literal, get_args
 
 from catts.errors import PromptError
 
@@ -53,7 +53,8 @@ class PromptSet:
         wanted = set(template.get_identifiers())
         if wanted != set(fields):
             raise PromptError(
-                f"prompt {prompt!r} of set {self.name!r} takes {sorted(wanted)}, got {sorted(fields)}"
+                f"prompt {prompt!r} of set {self.name!r} takes {sorted(wanted)}, "
+                f"got {sorted(fields)}"
             )
         return template.substitute(fields)
 

@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from PIL import Image
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from catts.agents.expert import Candidate
 from catts.agents.roles import ChatExpert
@@ -34,7 +34,7 @@ class Scripted(BaseChatModel):
 
     model: str = "scripted"
     lines: list[Any]
-    asked: list[list[BaseMessage]] = []
+    asked: list[list[BaseMessage]] = Field(default_factory=list)
     api_key: SecretStr = SecretStr(KEY)
     delay: float = 0.0
 

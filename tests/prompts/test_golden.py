@@ -8,7 +8,6 @@ import os
 import string
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
 
 import pytest
 

@@ -1,0 +1,107 @@
+"""From `provider:model` or the address of a server to a LangChain chat model."""
+
+import os
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from langchain.chat_models import init_chat_model
+from langchain_core.language_models import BaseChatModel
+from pydantic import SecretStr, ValidationError
+
+from catts.agents.failures import clean
+from catts.errors import ModelSpecError
+
+_MAX_RETRIES = 2
+OWN_FORMAT = frozenset({"google_genai", "anthropic", "ollama"})
+"""Providers that keep their own request format when they are given another address."""
+
+_EXTRAS = {"google_genai": "google", "openai": "openai"}
+_KEYS = {"google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "openai": ("OPENAI_API_KEY",)}
+
+
+def provider_model(
+    provider: str, model: str, *, url: str | None = None, api_key: SecretStr | None = None
+) -> BaseChatModel:
+    """The chat model that LangChain's `init_chat_model` makes of `provider:model`.
+
+    Args:
+        provider: LangChain's name of the provider, such as `google_genai`, `openai`, `ollama`.
+        model: The provider's name of the model.
+        url: Address to use instead of the provider's own.
+        api_key: The key; by default the provider's own environment variable is read.
+
+    Raises:
+        ModelSpecError: LangChain knows no such provider, its package or key is missing, or the
+            provider refuses the settings.
+    """
+    spec = f"{provider}:{model}"
+    settings: dict[str, Any] = {"max_retries": _MAX_RETRIES}
+    if url is not None:
+        settings["base_url"] = split_url(url).geturl()
+    if api_key is not None:
+        settings["api_key"] = api_key
+    return _init(spec, provider, model, settings)
+
+
+def server_model(model: str, url: str, api_key: SecretStr | None = None) -> BaseChatModel:
+    """`model` on an OpenAI-compatible server (vLLM, llama.cpp, Ollama, ...) at `url`.
+
+    Greedy, so that a server's replies repeat as a local model's do. The key is `api_key`, else
+    OPENAI_API_KEY, else a placeholder: most local servers ask for none.
+
+    Raises:
+        ModelSpecError: the address is none, or langchain-openai is missing.
+    """
+    settings: dict[str, Any] = {
+        "base_url": split_url(url).geturl(),
+        "api_key": api_key or SecretStr(os.environ.get("OPENAI_API_KEY") or "none"),
+        "temperature": 0,
+        "max_retries": _MAX_RETRIES,
+    }
+    return _init(model, "openai", model, settings)
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of an http(s) address.
+
+    Raises:
+        ModelSpecError: it is none.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ModelSpecError(
+            f"{clean(url)!r} is no address of a server: give one such as http://localhost:8000/v1"
+        )
+    return parts
+
+
+def _init(spec: str, provider: str, model: str, settings: dict[str, Any]) -> BaseChatModel:
+    try:
+        return init_chat_model(model, model_provider=provider, **settings)
+    except ImportError as error:
+        extra = _EXTRAS.get(provider)
+        advice = f"pip install 'catts[{extra}]'" if extra else clean(str(error))
+        raise ModelSpecError(f"{spec} needs a package that is not installed: {advice}") from None
+    except Exception as error:  # each provider refuses its settings in its own way
+        reason = _reason(error)
+    if reason.startswith("Unsupported provider"):
+        raise ModelSpecError(
+            f"there is no provider {provider!r}: give one that LangChain's init_chat_model knows, "
+            "such as google_genai, openai, anthropic or ollama"
+        )
+    keys = _KEYS.get(provider, ())
+    if keys and "api_key" not in settings and not any(os.environ.get(key) for key in keys):
+        raise ModelSpecError(f"{spec} needs a key: set the environment variable {keys[0]}")
+    raise ModelSpecError(f"{spec} cannot be set up: {reason}")
+
+
+def _reason(error: Exception) -> str:
+    """What a provider says, without the input that pydantic repeats: it holds keys."""
+    if isinstance(error, ValidationError):
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        return clean(problems[0]["msg"])
+    return clean(str(error)) or type(error).__name__
