@@ -1,0 +1,159 @@
+"""What the embedded models are taught: conversations, written with the very prompts used later."""
+
+import json
+import math
+import random
+from typing import Literal, NamedTuple
+
+from catts.agents.briefing import list_answers, list_candidates
+from catts.agents.expert import MODULES, Candidate, Module
+from catts.embedded.questions import solve
+from catts.embedded.scene import Grade, Look, misread
+from catts.embedded.world import Example
+from catts.prompts import PromptSet, format_choices
+
+Task = Literal["answer", "reanswer", "planner", "voter", "critic"]
+
+MISREAD: dict[Grade, float] = {1: 0.06, 2: 0.2, 3: 0.4}
+"""Share of things that the imagined reader mistakes, by grade: the samples of a base model."""
+CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.07, 3: 0.18}
+"""The same for the imagined critic, who sees better but is not always right."""
+
+PLAN_ORDERS: tuple[tuple[float, tuple[Module, ...]], ...] = ((2.0, MODULES),)
+"""Planner's target: for a leader whose share is below the bound, the order of the modules."""
+
+READING_IS_RIGHT = "The reading is right."
+
+
+class Lesson(NamedTuple):
+    """One conversation of one turn."""
+
+    task: Task
+    example: Example
+    prompt: str
+    completion: str
+
+
+def completion(chain: str, answer: str) -> str:
+    """How the embedded models answer: the form that the prompts for big models ask for."""
+    return f"<think>{chain}</think>\\boxed{{{answer}}}"
+
+
+def lesson(task: Task, example: Example, prompts: PromptSet, rng: random.Random) -> Lesson:
+    """A lesson on an example's question; `rng` decides what imagined readers mistake."""
+    prompt, reply = _WRITERS[task](example, prompts, rng)
+    return Lesson(task, example, prompt, reply)
+
+
+def truth(example: Example) -> str:
+    """The right completion."""
+    return completion(example.solution.chain, example.answer)
+
+
+def critique_of(chain: str, seen: str) -> str:
+    """What a critic who saw `seen` says of a chain: the parts that it read otherwise."""
+    given = set(chain.split("; "))
+    wrong = [part for part in seen.split("; ") if part not in given]
+    return f"Look again: {'; '.join(wrong)}." if wrong else READING_IS_RIGHT
+
+
+def visibility_loss(look: Look) -> float:
+    """Probability that a careful reader misreads a thing of this look; in (0, 0.6)."""
+    return min(0.6, 0.5 * math.exp(-6 * look.contrast * look.radius / 10) + 0.25 * look.cover)
+
+
+def _read(example: Example, rate: float, rng: random.Random) -> tuple[str, str]:
+    """Chain and answer of a reader with that misreading rate."""
+    things = misread(example.scene.things, rate, rng)
+    solution = solve(example.ask, things, rng)
+    return solution.chain, solution.answer
+
+
+def _asked(example: Example) -> dict[str, str]:
+    return {"question": example.question, "choices": format_choices(example.choices)}
+
+
+def _answer(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
+    return prompts.render("answer", **_asked(example)), truth(example)
+
+
+def _reanswer(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
+    chain, answer = _read(example, MISREAD[example.grade], rng)
+    seen, _ = _read(example, CRITIC_MISREAD[example.grade], rng)
+    prompt = prompts.render(
+        "reanswer",
+        **_asked(example),
+        previous=completion(chain, answer),
+        critique=critique_of(chain, seen),
+    )
+    return prompt, truth(example)
+
+
+def _critic(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
+    chain, answer = _read(example, MISREAD[example.grade], rng)
+    prompt = prompts.render(
+        "critic", **_asked(example), answer=answer, reasoning=completion(chain, answer)
+    )
+    reply = json.dumps({"critique": critique_of(chain, example.solution.chain)})
+    return prompt, f"<think>{example.solution.chain}</think>{reply}"
+
+
+def _candidates(example: Example, rng: random.Random) -> list[Candidate]:
+    """The distinct answers of eight imagined samples, in random order."""
+    answers = [_read(example, MISREAD[example.grade], rng)[1] for _ in range(8)]
+    distinct = sorted(set(answers))
+    rng.shuffle(distinct)
+    return [
+        Candidate(
+            answer=a,
+            count=answers.count(a),
+            confidence=rng.uniform(6, 16),
+            share=answers.count(a) / len(answers),
+        )
+        for a in distinct
+    ]
+
+
+def _voter(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
+    candidates = _candidates(example, rng)
+    while len(candidates) == 1 and rng.random() < 0.8:
+        candidates = _candidates(example, rng)
+    prompt = prompts.render("voter", **_asked(example), candidates=list_answers(candidates))
+    looks = [example.scene.looks[cell] for cell in example.solution.evidence]
+    certain = math.prod(1 - visibility_loss(look) for look in looks)
+    shares = vote_shares([c.answer == example.answer for c in candidates], certain)
+    reply = json.dumps({"probabilities": shares})
+    return prompt, f"<think>{example.solution.chain}</think>{reply}"
+
+
+def vote_shares(right: list[bool], certain: float) -> list[float]:
+    """A voter's target: `certain` (kept in [0.3, 0.95]) for the right candidate, rounded to 0.05.
+
+    The rest is shared evenly; all candidates get the same where none is right.
+    """
+    n = len(right)
+    if n == 1:
+        return [1.0]
+    if not any(right):
+        return [round(1 / n, 2)] * n
+    top = max(round(min(0.95, max(0.3, certain)) * 20) / 20, round(1 / n, 2))
+    rest = round((1 - top) / (n - 1), 2)
+    return [top if hit else rest for hit in right]
+
+
+def _planner(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
+    candidates = _candidates(example, rng)
+    prompt = prompts.render("planner", **_asked(example), candidates=list_candidates(candidates))
+    share = max(c.share for c in candidates)
+    order = next(order for bound, order in PLAN_ORDERS if share < bound)
+    reason = "The lead is clear." if share >= 0.6 else "The lead is thin."
+    return prompt, json.dumps({"order": list(order), "reason": reason})
+
+
+_WRITERS = {
+    "answer": _answer,
+    "reanswer": _reanswer,
+    "planner": _planner,
+    "voter": _voter,
+    "critic": _critic,
+}

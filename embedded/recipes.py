@@ -1,0 +1,52 @@
+"""What each embedded model is taught: sizes, tasks, grades, noise and length of training."""
+
+from dataclasses import dataclass
+
+from catts.embedded.architecture import BASE, EXPERT, Size
+from catts.embedded.lessons import Task
+from catts.embedded.scene import Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides a training run, besides the code and the seed."""
+
+    name: str
+    size: Size
+    tasks: dict[Task, float]
+    """Shares of the lessons."""
+    grades: dict[Grade, float]
+    """Shares of the perceptual grades among the pictures."""
+    noised: float
+    """Share of pictures on which some cells are noised, with the right answer as the target."""
+    vision_steps: int
+    """Steps of the first stage: the vision tower names what stands in each cell."""
+    steps: int
+    """Steps of the second stage: lessons."""
+    batch: int = 32
+    vision_batch: int = 64
+    learning_rate: float = 1.5e-3
+    warmup: int = 150
+    weight_decay: float = 0.05
+
+
+RECIPES: dict[str, Recipe] = {
+    "base": Recipe(
+        name="base",
+        size=BASE,
+        tasks={"answer": 0.62, "reanswer": 0.14, "voter": 0.08, "critic": 0.12, "planner": 0.04},
+        grades={1: 0.6, 2: 0.3, 3: 0.1},
+        noised=0.0,
+        vision_steps=600,
+        steps=6000,
+    ),
+    "expert": Recipe(
+        name="expert",
+        size=EXPERT,
+        tasks={"answer": 0.4, "reanswer": 0.08, "voter": 0.2, "critic": 0.28, "planner": 0.04},
+        grades={1: 0.3, 2: 0.35, 3: 0.35},
+        noised=0.15,
+        vision_steps=900,
+        steps=5000,
+    ),
+}

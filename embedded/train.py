@@ -1,0 +1,212 @@
+"""Train an embedded model from nothing: first to see, then to answer and to fill the roles.
+
+Stage one teaches the vision tower what stands in each cell of the board, through a linear head that
+is thrown away; without it the language model rests on the text's prior and never looks. Stage two
+teaches lessons (`catts.embedded.lessons`) with the usual next-token loss on the completions.
+
+A killed run continues from its last checkpoint with the same batches.
+"""
+
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import nn
+
+from catts.embedded.architecture import build_model
+from catts.embedded.batches import PATCHES
+from catts.embedded.curriculum import CELL_CLASSES, Curriculum
+from catts.embedded.drawing import GRID
+from catts.embedded.fast_linear import use_bfloat16_products
+from catts.embedded.processor import build_processor
+from catts.embedded.recipes import Recipe
+from catts.prompts import PromptSet, load_prompts
+
+CHECKPOINT_EVERY = 250
+PROMPT_SET = "embedded"
+
+
+def train(
+    recipe: Recipe, out: Path, *, seed: int = 0, device: str = "cpu", threads: int | None = None
+) -> Path:
+    """Train a model and write its checkpoint folder.
+
+    Args:
+        recipe: what to teach.
+        out: folder of the run; `out/model` is the finished checkpoint, `out/state.pt` what a killed
+            run resumes from, `out/log.jsonl` the losses.
+        seed: decides weights and lessons.
+        device: torch device.
+        threads: CPU threads; None leaves torch's choice.
+
+    Returns:
+        The finished checkpoint folder.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    out.mkdir(parents=True, exist_ok=True)
+    prompts = load_prompts(PROMPT_SET)
+    processor = _processor(out, prompts)
+    run = _Run(recipe, out, processor, prompts, seed, device)
+    run.resume()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[state]}"),
+    )
+    with Progress(*columns) as progress:
+        run.see(progress)
+        run.learn(progress)
+    return run.finish()
+
+
+class _Run:
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        processor: Any,
+        prompts: PromptSet,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.recipe, self.out, self.processor, self.device = recipe, out, processor, device
+        self.prompts = prompts
+        self.curriculum = Curriculum(recipe, processor.tokenizer, prompts, seed)
+        self.model = build_model(recipe.size, processor.tokenizer, seed).to(device)
+        use_bfloat16_products(self.model)
+        self.head = nn.Linear(recipe.size.hidden, CELL_CLASSES).to(device)
+        self.seen = 0
+        self.learned = 0
+        self.optimizer = self._vision_optimizer()
+
+    def see(self, progress: Progress) -> None:
+        """Stage one."""
+        bar = progress.add_task("cells", total=self.recipe.vision_steps, state="")
+        visual = self.model.model.visual
+        grid = torch.tensor([[1, 2 * GRID, 2 * GRID]] * self.recipe.vision_batch)
+        while self.seen < self.recipe.vision_steps:
+            batch = self.curriculum.vision(self.seen)
+            self._schedule(self.seen, self.recipe.vision_steps, 1e-3, 20)
+            out = visual(batch.pixels.to(self.device), grid_thw=grid.to(self.device))
+            logits = self.head(out.pooler_output)
+            labels = batch.labels.to(self.device)
+            loss = nn.functional.cross_entropy(logits, labels)
+            self._step(loss)
+            self.seen += 1
+            occupied = labels > 0
+            right = (logits.argmax(-1) == labels)[occupied].float().mean().item()
+            self._report(progress, bar, self.seen, "cells", loss.item(), {"occupied_right": right})
+        if self.learned == 0:
+            self.optimizer = self._lesson_optimizer()
+
+    def learn(self, progress: Progress) -> None:
+        """Stage two."""
+        bar = progress.add_task("lessons", total=self.recipe.steps, state="")
+        self.model.train()
+        smooth = None
+        while self.learned < self.recipe.steps:
+            self._schedule(
+                self.learned, self.recipe.steps, self.recipe.learning_rate, self.recipe.warmup
+            )
+            batch = {k: v.to(self.device) for k, v in self.curriculum.lessons(self.learned).items()}
+            loss = self.model(**batch).loss
+            self._step(loss)
+            self.learned += 1
+            smooth = loss.item() if smooth is None else 0.99 * smooth + 0.01 * loss.item()
+            self._report(progress, bar, self.learned, "lessons", smooth, {})
+
+    def finish(self) -> Path:
+        """Write the finished checkpoint in half precision, processor and recipe beside it."""
+        folder = self.out / "model"
+        self.model.half().save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+        (folder / "recipe.json").write_text(json.dumps(asdict(self.recipe), indent=2), "utf-8")
+        return folder
+
+    def resume(self) -> None:
+        """Continue from the last checkpoint when there is one."""
+        path = self.out / "state.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.head.load_state_dict(state["head"])
+        self.seen, self.learned = state["seen"], state["learned"]
+        if self.seen >= self.recipe.vision_steps:
+            self.optimizer = self._lesson_optimizer()
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "head": self.head.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "seen": self.seen,
+            "learned": self.learned,
+        }
+        part = self.out / "state.pt.part"
+        torch.save(state, part)
+        part.replace(self.out / "state.pt")
+
+    def _vision_optimizer(self) -> torch.optim.Optimizer:
+        parameters = [*self.model.model.visual.parameters(), *self.head.parameters()]
+        return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
+
+    def _lesson_optimizer(self) -> torch.optim.Optimizer:
+        decay = self.recipe.weight_decay
+        return torch.optim.AdamW(
+            self.model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=decay
+        )
+
+    def _schedule(self, step: int, steps: int, peak: float, warmup: int) -> None:
+        rising = min(1.0, (step + 1) / warmup)
+        falling = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = peak * rising * falling
+
+    def _step(self, loss: torch.Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+
+    def _report(
+        self, progress: Progress, bar: Any, step: int, stage: str, loss: float, extra: dict[str, float]
+    ) -> None:
+        shown = " ".join(f"{k} {v:.3f}" for k, v in extra.items())
+        progress.update(bar, completed=step, state=f"loss {loss:.3f} {shown}")
+        if step % 50 == 0:
+            with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"stage": stage, "step": step, "loss": loss, **extra}) + "\n")
+        if step % CHECKPOINT_EVERY == 0:
+            self._save()
+
+
+def _processor(out: Path, prompts: PromptSet) -> Any:
+    from transformers import AutoProcessor
+
+    folder = out / "processor"
+    if not folder.is_dir():
+        part = out / "processor.part"
+        build_processor(prompts).save_pretrained(part)
+        os.replace(part, folder)
+    return AutoProcessor.from_pretrained(folder)
+
+
+__all__ = ["PATCHES", "train"]
