@@ -1,0 +1,210 @@
+"""Images: opened safely, named by their content, and kept once.
+
+An image that may come from anywhere is checked by its header before it is decoded, and reaches
+every engine as plain 8-bit RGB.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from catts.errors import ImageError
+
+MAX_PIXELS = 64_000_000
+"""Largest image that is decoded, in pixels; RGB takes three bytes a pixel."""
+
+ImageSource = str | Path | bytes | Image.Image
+"""A path, the bytes of an image file, or an image already open. URLs are not fetched."""
+
+_URL = re.compile(r"[a-z][a-z0-9+.\-]+://|data:", re.IGNORECASE)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+
+
+def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open an image as RGB, upright (EXIF orientation applied), shape (width, height, 3) of uint8.
+
+    Transparency is put on white, the first frame stands for an animation, and images of more than
+    8 bits are scaled to 8: 16-bit ones by their range, 32-bit ones by their own extremes when those
+    exceed 255. The caller's image is never changed.
+
+    Raises:
+        ImageError: nothing is there, it is not an image, it is broken or truncated, it has more
+            than `max_pixels` pixels (seen in its header, before decoding), or it is a URL.
+    """
+    if isinstance(source, Image.Image):
+        return _decoded(source, "the image", max_pixels)
+    if isinstance(source, bytes):
+        return _opened(io.BytesIO(source), "the image data", max_pixels)
+    if isinstance(source, str) and _URL.match(source):
+        raise ImageError(
+            f"{_shown(source)} is a URL; images are not fetched: download it first, give its path"
+        )
+    path = Path(source).expanduser()
+    try:
+        with path.open("rb") as file:
+            return _opened(file, _shown(str(source)), max_pixels)
+    except FileNotFoundError:
+        raise ImageError(f"no file at {_shown(str(source))}; check the path") from None
+    except IsADirectoryError:
+        raise ImageError(f"{_shown(str(source))} is a folder; give an image file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ImageError(f"cannot read {_shown(str(source))}: {reason.lower()}") from error
+
+
+def image_digest(image: Image.Image) -> str:
+    """SHA-256 (hex) over width, height and RGB bytes; equal pictures have equal digests.
+
+    The image is taken as `load_image` returns it; other modes raise `ImageError`.
+    """
+    if image.mode != "RGB":
+        raise ImageError(f"a digest is of an RGB image, not of mode {image.mode}; use load_image")
+    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+class ImageStore:
+    """Images by digest: in memory, and in a folder as well when one is given.
+
+    A checkpoint holds digests only; a run that is resumed in another process finds its images in
+    the folder. Safe in threads, and several processes may share a folder.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        """Keep images in memory; also as PNG files in `folder`, which is made when missing."""
+        self._images: dict[str, Image.Image] = {}
+        self._lock = threading.Lock()
+        self._folder = None if folder is None else Path(folder)
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, image: ImageSource) -> str:
+        """Load `image` (see `load_image`), keep it, and return its digest."""
+        loaded = load_image(image)
+        digest = image_digest(loaded)
+        if self._folder is not None and not self._path(self._folder, digest).exists():
+            _write_png(loaded, self._path(self._folder, digest))
+        with self._lock:
+            self._images.setdefault(digest, loaded)
+        return digest
+
+    def get(self, digest: str) -> Image.Image:
+        """The image with this digest, RGB; treat it as read-only, since all callers share it.
+
+        Raises:
+            ImageError: the store has no such image, or the file in the folder was changed.
+        """
+        with self._lock:
+            image = self._images.get(digest)
+        if image is not None:
+            return image
+        if not _DIGEST.fullmatch(digest):
+            raise ImageError(f"{_shown(digest)} is not a digest; get one from ImageStore.put")
+        if self._folder is None or not self._path(self._folder, digest).exists():
+            where = "this store" if self._folder is None else str(self._folder)
+            raise ImageError(
+                f"no image {digest[:12]}... in {where}; put it again, or open the folder it is in"
+            )
+        path = self._path(self._folder, digest)
+        image = load_image(path)
+        if image_digest(image) != digest:
+            raise ImageError(f"{path} is not the image that was stored; delete it, put it again")
+        with self._lock:
+            return self._images.setdefault(digest, image)
+
+    def __contains__(self, digest: object) -> bool:
+        if not isinstance(digest, str):
+            return False
+        with self._lock:
+            known = digest in self._images
+        return known or (
+            self._folder is not None
+            and _DIGEST.fullmatch(digest) is not None
+            and self._path(self._folder, digest).exists()
+        )
+
+    @staticmethod
+    def _path(folder: Path, digest: str) -> Path:
+        return folder / f"{digest}.png"
+
+
+def _opened(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own pixel limits are looser than ours and speak of attacks.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file) as image:
+                return _decoded(image, name, max_pixels)
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} is not an image; give a PNG, JPEG or similar file") from None
+    except Image.DecompressionBombError:
+        raise ImageError(_too_large(name, "", max_pixels)) from None
+
+
+def _decoded(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(_too_large(name, f" of {width} x {height} pixels", max_pixels))
+    if width == 0 or height == 0:
+        raise ImageError(f"{name} is empty: {width} x {height} pixels; give one with content")
+    try:
+        image.load()
+        return _rgb(ImageOps.exif_transpose(image))
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
+        raise ImageError(f"{name} is truncated or broken; export or download it again") from error
+
+
+def _too_large(name: str, size: str, max_pixels: int) -> str:
+    return f"{name} is too large{size}: at most {max_pixels // 10**6} million; make it smaller"
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _WIDE_MODES:
+        image = _eight_bit(image)
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        white = Image.new("RGBA", layers.size, "white")
+        return Image.alpha_composite(white, layers).convert("RGB")
+    rgb = image.convert("RGB")
+    return rgb.copy() if rgb is image else rgb
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
+    if image.mode.startswith("I;16"):
+        low, high = 0.0, 65535.0
+    elif values.min() < 0 or values.max() > 255:
+        low, high = float(values.min()), float(values.max())
+    else:
+        low, high = 0.0, 255.0
+    return Image.fromarray(np.round((values - low) * (255 / (high - low))).astype(np.uint8))
+
+
+def _write_png(image: Image.Image, path: Path) -> None:
+    """Write beside `path`, then rename: a reader, or a crash, never meets half a file."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            image.save(file, format="PNG", compress_level=1)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def _shown(text: str) -> str:
+    """A path for a one-line message: printable, and not endless."""
+    line = "".join(char if char.isprintable() else "?" for char in text)
+    return line if len(line) <= 200 else f"{line[:197]}..."
