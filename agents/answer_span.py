@@ -8,18 +8,18 @@ _BOXED = "\\boxed{"
 def boxed_characters(text: str) -> tuple[int, int] | None:
     r"""Half-open character range of what the last closed `\boxed{...}` holds, braces nested.
 
-    None when there is no `\boxed{` or its brace is never closed.
+    None when no `\boxed{` is ever closed. Takes one pass, whatever the text.
     """
-    start = text.rfind(_BOXED)
-    if start < 0:
-        return None
-    start += len(_BOXED)
-    depth = 1
-    for index in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[index], 0)
-        if depth == 0:
-            return start, index
-    return None
+    opened: list[int | None] = []
+    last: tuple[int, int] | None = None
+    for index, character in enumerate(text):
+        if character == "{":
+            opened.append(index + 1 if text.endswith(_BOXED, 0, index + 1) else None)
+        elif character == "}" and opened:
+            start = opened.pop()
+            if start is not None and (last is None or start > last[0]):
+                last = start, index
+    return last
 
 
 def answer_tokens(

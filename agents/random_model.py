@@ -88,7 +88,7 @@ def random_qwen2_5_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[An
             "fullatt_block_indexes": [size.vision_layers - 1],
             "window_size": 112,
         },
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         **_vision_tokens(tokenizer),
     )
     sizes = {"patch_size": 14, "merge_size": 2, "temporal_patch_size": 2}
@@ -129,7 +129,7 @@ def random_qwen3_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any,
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0],
         },
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         **_vision_tokens(tokenizer),
     )
     sizes = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
@@ -155,7 +155,7 @@ def _text_config(size: Size, tokenizer: Any) -> dict[str, Any]:
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": False,
     }
 
 

@@ -1,0 +1,273 @@
+"""The decoding loops on a model whose logits are known: a table from image and last token."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from catts.agents.contrast import contrastive_decode, contrastive_scores
+from catts.agents.prefix import Prefix
+from catts.agents.protocol import ContrastParams, SamplingParams
+from catts.agents.sampling import choose, decode, random_streams
+from catts.agents.scoring import score_completions
+from catts.agents.token_confidence import allowed_tokens, token_stats
+
+END, IMAGE_PAD = 0, 1
+VOCABULARY = 30
+
+
+class RowCache:
+    """Remembers which image each row looks at."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def batch_repeat_interleave(self, n: int) -> None:
+        self.images = self.images.repeat_interleave(n)
+
+    def batch_select_indices(self, rows: Tensor) -> None:
+        self.images = self.images[rows]
+
+
+class Table(torch.nn.Module):
+    """Next-token logits are `table[image, last token]`; a prompt is (image, last token)."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table = table
+        self.rows_seen: list[int] = []
+
+    def forward(
+        self, input_ids: Tensor, past_key_values: RowCache | None = None, **_: Any
+    ) -> SimpleNamespace:
+        self.rows_seen.append(len(input_ids))
+        if past_key_values is None:
+            past_key_values, input_ids = RowCache(input_ids[:, 0]), input_ids[:, 1:]
+        logits = self.table[past_key_values.images[:, None], input_ids]
+        return SimpleNamespace(logits=logits, past_key_values=past_key_values)
+
+
+def read(model: Table, prompts: list[tuple[int, int]]) -> Prefix:
+    ids = torch.tensor(prompts)
+    return Prefix.read(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+
+
+def random_table(images: int = 2, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    table = 2 * torch.randn(images, VOCABULARY, VOCABULARY, generator=generator)
+    table[..., IMAGE_PAD] = 9  # what the model would say, were it let
+    return table
+
+
+def greedy_path(table: Tensor, start: int, steps: int) -> tuple[int, ...]:
+    path, last = [], start
+    for _ in range(steps):
+        row = table[last].clone()
+        row[IMAGE_PAD] = -math.inf
+        last = int(row.argmax())
+        path.append(last)
+        if last == END:
+            break
+    return tuple(path)
+
+
+def by_hand(logits: Tensor, token: int) -> tuple[float, float]:
+    logprobs = sorted(logits.double().log_softmax(-1).tolist(), reverse=True)
+    return -sum(logprobs[:20]) / 20, float(logits.double().log_softmax(-1)[token])
+
+
+def test_greedy_follows_the_table_and_reports_the_raw_distribution() -> None:
+    table = random_table()
+    params = SamplingParams(n=3, temperature=0, max_new_tokens=12)
+    rows = decode(
+        read(Table(table), [(0, 5)]), params, ["k"], end_ids=(END,), suppressed=(IMAGE_PAD,)
+    )[0]
+    assert rows[0] == rows[1] == rows[2]
+    assert rows[0].token_ids == greedy_path(table[0], 5, 12)
+    last = 5
+    for token, confidence, logprob in zip(*rows[0][:3], strict=True):
+        expected = by_hand(table[0, last], token)
+        assert (confidence, logprob) == pytest.approx(expected, abs=1e-5)
+        last = token
+
+
+def test_suppressed_tokens_are_never_taken() -> None:
+    params = SamplingParams(n=16, max_new_tokens=20)
+    rows = decode(
+        read(Table(random_table()), [(0, 5), (1, 6)]),
+        params,
+        ["a", "b"],
+        end_ids=(END,),
+        suppressed=(IMAGE_PAD, VOCABULARY + 3),
+    )
+    assert [len(group) for group in rows] == [16, 16]
+    tokens = [t for group in rows for completion in group for t in completion.token_ids]
+    assert IMAGE_PAD not in tokens
+    assert len(set(tokens)) > 10
+
+
+def test_rows_that_ended_leave_and_decoding_stops_with_the_last() -> None:
+    table = random_table()
+    table[..., END] = 6  # rows end early, at different steps
+    model = Table(table)
+    params = SamplingParams(n=32, max_new_tokens=500)
+    rows = decode(read(model, [(0, 5)]), params, ["k"], end_ids=(END,), suppressed=(IMAGE_PAD,))[0]
+    lengths = [len(row.token_ids) for row in rows]
+    assert len(set(lengths)) > 3
+    assert all(row.ended and row.token_ids[-1] == END for row in rows)
+    assert all(END not in row.token_ids[:-1] for row in rows)
+    assert len(model.rows_seen) == max(lengths)  # the prefill gives the first token
+    assert sum(model.rows_seen[1:]) < 32 * (max(lengths) - 1)
+    for row in rows:
+        last = 5
+        for token, confidence, logprob in zip(*row[:3], strict=True):
+            expected = by_hand(table[0, last], token)
+            assert (confidence, logprob) == pytest.approx(expected, abs=1e-5)
+            last = token
+
+
+def test_cut_completions_are_not_ended() -> None:
+    table = random_table()
+    table[..., END] = -100
+    params = SamplingParams(n=2, max_new_tokens=7)
+    rows = decode(read(Table(table), [(0, 5)]), params, ["k"], end_ids=(END,), suppressed=())[0]
+    assert [(len(row.token_ids), row.ended) for row in rows] == [(7, False)] * 2
+
+
+def test_draws_hang_on_seed_key_and_row_alone() -> None:
+    def draw(n: int, keys: list[str], seed: int = 0, length: int = 9) -> Tensor:
+        return random_streams(keys, SamplingParams(n=n, seed=seed, max_new_tokens=length))
+
+    both = draw(4, ["a", "b"])
+    assert torch.equal(both[4:], draw(4, ["b"]))
+    assert torch.equal(both[:2], draw(2, ["a"]))
+    assert torch.equal(both[:, :5], draw(4, ["a", "b"], length=5))
+    assert len(torch.unique(torch.cat([both, draw(4, ["a", "b"], seed=1)]))) == 2 * both.numel()
+
+
+def test_choose_draws_from_the_distribution() -> None:
+    logits = torch.tensor([2.0, 1.0, 0.0, 5.0, -1.0])
+    allowed = allowed_tokens(5, (3,), torch.device("cpu"))
+    draw = (torch.arange(20_000) + 0.5) / 20_000
+    taken = choose(logits.expand(20_000, 5), allowed, SamplingParams(temperature=0.7), draw)
+    expected = (logits.masked_fill(~allowed, -torch.inf) / 0.7).softmax(-1)
+    assert torch.bincount(taken, minlength=5) / 20_000 == pytest.approx(expected, abs=1e-4)
+
+
+@given(st.floats(0.05, 1.0), st.integers(0, 1000))
+def test_top_p_keeps_the_smallest_sufficient_set(top_p: float, seed: int) -> None:
+    logits = torch.randn(12, generator=torch.Generator().manual_seed(seed))
+    allowed = allowed_tokens(12, (), torch.device("cpu"))
+    draw = (torch.arange(4000) + 0.5) / 4000
+    taken = choose(logits.expand(4000, 12), allowed, SamplingParams(top_p=top_p), draw)
+    kept, mass = set(), 0.0
+    for token in logits.argsort(descending=True).tolist():
+        if mass >= top_p - 1e-6:
+            break
+        kept.add(token)
+        mass += float(logits.softmax(-1)[token])
+    assert set(taken.tolist()) <= kept
+    assert int(logits.argmax()) in set(taken.tolist())
+
+
+@given(st.sampled_from([0.0, 1 - 2**-24]), st.integers(0, 500))
+def test_the_ends_of_the_unit_interval_take_allowed_tokens(draw: float, seed: int) -> None:
+    logits = 30 * torch.randn(1, 40, generator=torch.Generator().manual_seed(seed))
+    allowed = allowed_tokens(40, (0, 1, 38, 39), torch.device("cpu"))
+    taken = int(choose(logits, allowed, SamplingParams(top_p=0.9), torch.tensor([draw])))
+    assert 2 <= taken < 38
+
+
+def test_confidence_is_higher_for_a_peaked_distribution() -> None:
+    flat, peaked = torch.zeros(100), torch.zeros(100)
+    peaked[3] = 12
+    token = torch.tensor(3)
+    assert token_stats(flat, token).confidence == pytest.approx(math.log(100))
+    assert token_stats(peaked, token).confidence > token_stats(flat, token).confidence
+    small = token_stats(torch.zeros(7), token)
+    assert small.confidence == pytest.approx(math.log(7))
+
+
+def contrast(table: Tensor, alpha: float, beta: float, steps: int = 15) -> tuple[int, ...]:
+    return contrastive_decode(
+        read(Table(table), [(0, 5), (1, 5)]),
+        ContrastParams(alpha=alpha, beta=beta, max_new_tokens=steps),
+        end_ids=(END,),
+        suppressed=(IMAGE_PAD,),
+    ).token_ids
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.1), (0.5, 0.01), (2.0, 0.5), (1.0, 0.0)])
+def test_contrast_follows_its_formula_in_lock_step(seed: int, alpha: float, beta: float) -> None:
+    table = random_table(seed=seed)
+    path, last = [], 5
+    while len(path) < 15 and path[-1:] != [END]:
+        clean, noised = (table[i, last].double().log_softmax(-1).tolist() for i in (0, 1))
+        top = max(p for token, p in enumerate(clean) if token != IMAGE_PAD)
+        floor = math.log(beta) + top if beta else -math.inf
+        last = max(
+            (t for t in range(VOCABULARY) if t != IMAGE_PAD and clean[t] >= floor),
+            key=lambda t: (1 + alpha) * clean[t] - alpha * noised[t],
+        )
+        path.append(last)
+    assert contrast(table, alpha, beta) == tuple(path)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_strength_contrast_is_greedy(seed: int) -> None:
+    table = random_table(seed=seed)
+    assert contrast(table, 0.0, 0.1) == contrast(table, 0.0, 0.0) == greedy_path(table[0], 5, 15)
+
+
+def test_contrast_changes_the_answer_that_noise_leaves_likely() -> None:
+    clean = torch.tensor([-9.0, -9.0, 2.0, 1.8, -5.0])  # 2 is the prior's answer, 3 is what is seen
+    noised = torch.tensor([-9.0, -9.0, 2.0, -1.0, -15.0])
+    allowed = allowed_tokens(5, (), torch.device("cpu"))
+
+    def best(alpha: float, beta: float) -> int:
+        params = ContrastParams(alpha=alpha, beta=beta)
+        return int(contrastive_scores(clean, noised, allowed, params).argmax())
+
+    assert best(0.0, 0.1) == 2
+    assert best(1.0, 0.1) == 3
+    assert best(1.0, 0.0) == 4, "without the mask an implausible token wins"
+
+
+def test_contrast_reports_the_clean_branch() -> None:
+    table = random_table()
+    completion = contrastive_decode(
+        read(Table(table), [(0, 5), (1, 5)]),
+        ContrastParams(max_new_tokens=6),
+        end_ids=(END,),
+        suppressed=(IMAGE_PAD,),
+    )
+    last = 5
+    for token, confidence, logprob in zip(*completion[:3], strict=True):
+        expected = by_hand(table[0, last], token)
+        assert (confidence, logprob) == pytest.approx(expected, abs=1e-5)
+        last = token
+
+
+@pytest.mark.parametrize("at_once", [1, 200, 10**9])
+def test_scores_are_the_table_s_in_as_few_forwards_as_fit(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catts.agents.scoring._LOGITS_AT_ONCE", at_once)
+    model = Table(random_table())
+    completions = [(3, 4, 5, 6, END), (), (7,), (8, 2, 9)]
+    scored = score_completions(read(model, [(1, 5)]), completions, end_ids=(END,))
+    assert [row.token_ids for row in scored] == completions
+    assert [row.ended for row in scored] == [True, False, False, False]
+    assert len(model.rows_seen) == 1 + {1: 4, 200: 4, 10**9: 1}[at_once]
+    for row in scored:
+        last = 5
+        for token, confidence, logprob in zip(*row[:3], strict=True):
+            expected = by_hand(model.table[1, last], token)
+            assert (confidence, logprob) == pytest.approx(expected, abs=1e-5)
+            last = token

@@ -1,0 +1,41 @@
+"""Random-weight checkpoints of real architectures, saved once a session, and pictures for them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen2.5-VL of 0.1 M random weights with processor and byte tokenizer (265 tokens)."""
+    from catts.agents.random_model import TINY, random_qwen2_5_vl
+
+    folder = tmp_path_factory.mktemp("tiny-qwen2.5-vl")
+    for part in random_qwen2_5_vl(TINY, max_pixels=224 * 224):
+        part.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen3_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen3-VL of the same size."""
+    from catts.agents.random_model import TINY, random_qwen3_vl
+
+    folder = tmp_path_factory.mktemp("tiny-qwen3-vl")
+    for part in random_qwen3_vl(TINY, max_pixels=224 * 224):
+        part.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_picture() -> Callable[..., Image.Image]:
+    """`random_picture(seed, width, height)`: a picture of random pixels."""
+
+    def draw(seed: int = 0, width: int = 84, height: int = 56) -> Image.Image:
+        rng = np.random.default_rng(seed)
+        return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+    return draw
