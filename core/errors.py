@@ -14,7 +14,7 @@ class ImageError(InputError):
 
 
 class ModelSpecError(InputError):
-    """A `--base` or `--expert` names no model that can be loaded, or its provider or key is missing."""
+    """A `--base` or `--expert` names no model to load, or a provider or key is missing."""
 
 
 class PromptError(InputError):
@@ -49,4 +49,12 @@ class RoleError(CattsError):
 
 
 class ContextMismatchError(CattsError):
-    """A checkpoint was made under another context (models, prompts or policy) than the one given."""
+    """A checkpoint was made under another context (models, prompts, policy) than the one given."""
+
+
+class MissingContextError(CattsError):
+    """The graph was called without a context, or with something that is none."""
+
+
+class NodeFailedError(CattsError):
+    """A node of the graph failed in a way that nobody foresaw; `__cause__` is what was raised."""

@@ -1,0 +1,1 @@
+"""The CA-TTS state machine: samples, modules, the ledger of ballots, and the settled answer."""

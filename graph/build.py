@@ -1,0 +1,99 @@
+"""The state machine, put together.
+
+sampler -> route -> {planner, voter, critic, reanswer, self_check} -> route -> ... -> decide
+
+Every worker returns to `route`, which decides and records the next edge; `parallel` simply names
+several nodes at once. LangGraph retries a worker whose connection failed, ends it after its time
+limit, and hands what is then still an error to the worker's handler.
+"""
+
+import copy
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Checkpointer, RetryPolicy, TimeoutPolicy
+
+from catts.graph import nodes
+from catts.graph.context import Context
+from catts.graph.instrument import handler, route, settle, transient, worker
+from catts.graph.records import STEPS, Worker
+from catts.graph.routing import chosen
+from catts.graph.state import CHECKPOINT_TYPES, Input, Output, State
+
+RECURSION_LIMIT = 32
+"""Most super-steps of a run; the longest route, planner and all modules, takes 13."""
+
+NODE_TIMEOUT = 600.0
+"""Seconds that one attempt of a node may take."""
+
+ATTEMPTS = 3
+"""Attempts of a node whose connection fails."""
+
+Graph = CompiledStateGraph[State, Context, Input, Output]
+
+_WORKERS: Mapping[Worker, Callable[[State, Context], Awaitable[nodes.Work]]] = {
+    "sampler": nodes.sampler,
+    "planner": nodes.planner,
+    "voter": nodes.voter,
+    "critic": nodes.critic,
+    "reanswer": nodes.reanswer,
+    "self_check": nodes.self_check,
+}
+
+
+def build_graph(
+    checkpointer: Checkpointer = None,
+    *,
+    node_timeout: float | None = NODE_TIMEOUT,
+    attempts: int = ATTEMPTS,
+) -> Graph:
+    """Compile the graph; it holds no model, so one serves every context.
+
+    Call it with `await graph.ainvoke({"question": question}, config, context=context)`; all nodes
+    are asynchronous. Pass `durability="sync"` beside a checkpointer that is to survive a kill.
+
+    Args:
+        checkpointer: None runs without (and inherits the one of a graph that this is a subgraph
+            of); False runs without for certain. A saver with LangGraph's standard serializer gets
+            our types on its allow-list, in a copy; a serializer of your own has to know
+            `catts.graph.state.CHECKPOINT_TYPES`.
+        node_timeout: seconds that one attempt of a node may take; None for no limit. A node that
+            runs out of time has failed, and the run goes on without it.
+        attempts: how often a node is tried whose connection fails.
+    """
+    builder = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
+    for name, work in _WORKERS.items():
+        builder.add_node(
+            name,
+            worker(name, work),
+            retry_policy=RetryPolicy(
+                max_attempts=attempts, initial_interval=0.2, max_interval=5.0, retry_on=transient
+            ),
+            timeout=None if node_timeout is None else TimeoutPolicy(run_timeout=node_timeout),
+            error_handler=handler(name),
+        )
+        builder.add_edge(name, "route")
+    builder.add_node("route", route)
+    builder.add_node("decide", settle)
+    builder.add_edge(START, "sampler")
+    builder.add_conditional_edges("route", chosen, list(STEPS))
+    builder.add_edge("decide", END)
+    saver = (
+        _allowing(checkpointer) if isinstance(checkpointer, BaseCheckpointSaver) else checkpointer
+    )
+    graph = builder.compile(checkpointer=saver, name="catts")
+    return graph.with_config(recursion_limit=RECURSION_LIMIT)
+
+
+def _allowing(saver: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:
+    """A shallow copy of `saver` that reads our types and, but for LangGraph's own, no others."""
+    extended = saver.with_allowlist([(t.__module__, t.__name__) for t in CHECKPOINT_TYPES])
+    if extended is saver and type(saver.serde) is JsonPlusSerializer:
+        # the standard serializer reads anything, with a warning for each type: ours reads these
+        extended = copy.copy(saver)
+        extended.serde = JsonPlusSerializer(allowed_msgpack_modules=CHECKPOINT_TYPES)
+    return extended

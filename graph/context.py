@@ -1,0 +1,190 @@
+"""What a run is given: live models and pictures in a `Context`, numbers in a `Policy`."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from catts.agents.card import ModelCard
+from catts.agents.expert import Expert
+from catts.agents.protocol import ContrastParams, Engine, SamplingParams
+from catts.calibration import ConfidenceMap, VoteWeight, raw_weight
+from catts.confidence import ConfidenceKind
+from catts.graph.observer import Observer
+from catts.images import ImageStore
+
+Routing = Literal["paper", "planned", "parallel"]
+"""How the modules are visited.
+
+- `paper`: every module once, in the planner's order.
+- `planned`: the planner's order, with the confidence-conditioned short cuts.
+- `parallel`: all modules side by side, no planner.
+"""
+
+
+class Policy(BaseModel):
+    """Every number that decides a run. It is data: it goes into the fingerprint and the trace."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    routing: Routing = "planned"
+    samples: int = Field(default=8, ge=1)
+    """Completions drawn for V_internal."""
+    temperature: float = Field(default=1.0, ge=0)
+    """Of the samples; the paper's is 1."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Of the samples; confidence always comes from the unfiltered distribution."""
+    reanswer_temperature: float = Field(default=0.0, ge=0)
+    """Of the answer under the critique; 0 is greedy."""
+    max_new_tokens: int = Field(default=512, ge=1)
+    """Longest completion, in tokens."""
+    seed: int = Field(default=0, ge=0)
+    """Of the base model's sampling."""
+    tau1: float = Field(default=0.5, ge=0)
+    """Votes that the voter's probabilities share between them."""
+    tau2: float = Field(default=0.5, ge=0)
+    """Votes of the answer under the critique."""
+    tau3: float = Field(default=0.5, ge=0)
+    """Votes of the self-check's answer."""
+    accept: float = Field(default=0.9, ge=0)
+    """Routing `planned`: the leader's share of V_internal from which no module is asked."""
+    reflect_below: float = 0.5
+    """Routing `planned`: the critic is asked only when the leader's confidence is below this; in
+    units of the mapped probability when there is a mapping, else of `confidence_kind`."""
+    confidence_kind: ConfidenceKind = "top_k_mean"
+    """The kind that weighs the samples' votes."""
+    vote_weight: VoteWeight = "raw"
+    """w(C): the confidence itself, or the probability of being right by `confidence_map`."""
+    confidence_map: ConfidenceMap | None = None
+    """Fitted on validation data, for `confidence_kind` only."""
+    noise_t: int = Field(default=500, ge=0, le=1000)
+    """Diffusion step of the self-check's noised image."""
+    contrast_alpha: float = Field(default=1.0, ge=0)
+    contrast_beta: float = Field(default=0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        fitted = self.confidence_map
+        if fitted is not None and fitted.kind != self.confidence_kind:
+            raise ValueError(
+                f"confidence_map was fitted on {fitted.kind}, not on {self.confidence_kind}; "
+                "give a mapping of that kind, or none"
+            )
+        if self.vote_weight == "mapped" and fitted is None:
+            raise ValueError("vote_weight 'mapped' needs a confidence_map; fit one, or use 'raw'")
+        return self
+
+    @classmethod
+    def from_card(cls, card: ModelCard, **settings: Any) -> Self:
+        """What the checkpoint's card recommends, with `settings` on top.
+
+        The card's mapping is left out when `settings` choose another kind of confidence.
+        """
+        shared = cls.model_fields.keys() & ModelCard.model_fields.keys()
+        recommended = {name: getattr(card, name) for name in shared}
+        kind = settings.get("confidence_kind", card.confidence_kind)
+        if card.confidence_map is not None and kind != card.confidence_map.kind:
+            recommended |= {"confidence_map": None, "vote_weight": "raw"}
+        return cls(**(recommended | settings))
+
+    def weight(self, confidence: float) -> float:
+        """w(C) of a confidence of the voting kind."""
+        if self.vote_weight == "mapped" and self.confidence_map is not None:
+            return self.confidence_map(confidence)
+        return raw_weight(confidence, self.confidence_kind)
+
+    def certainty(self, confidence: float) -> float:
+        """What `reflect_below` is compared with: the mapped probability, else the confidence."""
+        return self.confidence_map(confidence) if self.confidence_map else confidence
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """How the samples are drawn."""
+        return SamplingParams(
+            n=self.samples,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_new_tokens=self.max_new_tokens,
+            seed=self.seed,
+        )
+
+    @property
+    def reanswering(self) -> SamplingParams:
+        """How the answer under the critique is drawn."""
+        return SamplingParams(
+            n=1,
+            temperature=self.reanswer_temperature,
+            max_new_tokens=self.max_new_tokens,
+            seed=self.seed,
+        )
+
+    @property
+    def contrast(self) -> ContrastParams:
+        """How the self-check decodes."""
+        return ContrastParams(
+            alpha=self.contrast_alpha,
+            beta=self.contrast_beta,
+            max_new_tokens=self.max_new_tokens,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The runtime context of the graph: `graph.ainvoke(..., context=Context(...))`.
+
+    `Context.of(engine, expert, routing="paper")` takes the policy's defaults from the engine's
+    model card.
+    """
+
+    engine: Engine
+    """The base model."""
+    expert: Expert
+    """Fills the three roles; `catts.agents.panel.ExpertPanel` gives each role its own."""
+    policy: Policy = field(default_factory=Policy)
+    images: ImageStore = field(default_factory=ImageStore)
+    """Where the questions' digests are looked up."""
+    observer: Observer | None = None
+    """Wraps every node, so that an application can record spans of its own."""
+
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        expert: Expert,
+        *,
+        images: ImageStore | None = None,
+        observer: Observer | None = None,
+        **settings: Any,
+    ) -> Self:
+        """A context whose policy follows the engine's model card; `settings` are `Policy` fields.
+
+        Raises:
+            pydantic.ValidationError: a setting is unknown or out of range.
+        """
+        card = getattr(engine, "card", None)
+        known = card if isinstance(card, ModelCard) else ModelCard()
+        return cls(
+            engine=engine,
+            expert=expert,
+            policy=Policy.from_card(known, **settings),
+            images=ImageStore() if images is None else images,
+            observer=observer,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of models, prompts and policy: everything that decides an answer."""
+        parts = {
+            "engine": self.engine.fingerprint,
+            "expert": self.expert.fingerprint,
+            "policy": self.policy.model_dump(mode="json"),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    async def aclose(self) -> None:
+        """Free the models; calling it twice is harmless."""
+        await self.engine.aclose()
+        await self.expert.aclose()

@@ -1,0 +1,282 @@
+"""The graph inside other programs: a plain call, a node of another graph, a tool of an agent."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.types import Durability, StreamMode
+
+from catts.agents.spec import BaseSpec, ExpertSpec, resolve_base, resolve_expert
+from catts.errors import ImageError, InputError
+from catts.graph.build import Graph, build_graph
+from catts.graph.context import Context
+from catts.graph.events import Event, parse_event
+from catts.graph.observer import Observer
+from catts.graph.state import Input, Output
+from catts.graph.trace import Trace
+from catts.images import ImageSource, ImageStore
+from catts.question import Question
+
+Images = ImageSource | Sequence[ImageSource]
+"""One image, or several in the order in which the question speaks of them."""
+
+
+def open_context(
+    base: BaseSpec = "embedded",
+    expert: ExpertSpec = "embedded",
+    *,
+    images: ImageStore | None = None,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> Context:
+    """A context with the models that the specs stand for; loading blocks. Close it with `aclose`.
+
+    Args:
+        base: the base model; see `catts.agents.spec.BaseSpec`.
+        expert: the expert; see `catts.agents.spec.ExpertSpec`.
+        images: where pictures are kept; a store with a folder lets another process resume a run.
+        observer: wraps every node.
+        **settings: fields of `catts.graph.context.Policy`; the rest comes from the base's card.
+
+    Raises:
+        ModelSpecError: a spec names no model that can be loaded.
+        pydantic.ValidationError: a setting is unknown or out of range.
+    """
+    engine = resolve_base(base)
+    panel = resolve_expert(expert, base_engine=engine)
+    return Context.of(engine, panel, images=images, observer=observer, **settings)
+
+
+async def answer(
+    image: Images,
+    question: str,
+    *,
+    choices: Sequence[str] = (),
+    context: Context | None = None,
+    base: BaseSpec = "embedded",
+    expert: ExpertSpec = "embedded",
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    config: RunnableConfig | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Trace:
+    """Answer one question about one or more images.
+
+    Args:
+        image: a path, an open image or the bytes of one, or several of them.
+        question: the question without its choices.
+        choices: texts of a multiple-choice question, in order.
+        context: models and policy to use; then `base`, `expert` and `settings` must be left out.
+            Without it the models are loaded for this call and freed after it: for more than one
+            question, keep a context (`open_context`).
+        base: the base model; see `catts.agents.spec.BaseSpec`.
+        expert: the expert; see `catts.agents.spec.ExpertSpec`.
+        checkpointer: stores the run under `config["configurable"]["thread_id"]`. A thread that
+            stands unfinished at this very question is resumed where it stopped.
+        config: a LangChain config; its callbacks see every node and every model call.
+        on_event: called with each progress event (`catts.graph.events`) as it happens.
+        **settings: fields of `catts.graph.context.Policy`, such as `samples=4, routing="paper"`.
+
+    Returns:
+        The trace; `trace.answer` is the answer, None only together with `trace.no_answer`.
+
+    Raises:
+        InputError: an image, a spec or the combination of arguments cannot be used.
+        ContextMismatchError: the thread to resume was started under another context.
+    """
+    async with _context(context, base, expert, settings) as held:
+        asked = await asyncio.to_thread(ask, held.images, image, question, choices)
+        return await _run(
+            build_graph(False if checkpointer is None else checkpointer),
+            asked,
+            held,
+            config,
+            on_event,
+        )
+
+
+def answer_sync(image: Images, question: str, **options: Any) -> Trace:
+    """`answer` for programs without an event loop; takes the same arguments.
+
+    Raises:
+        InputError: an event loop is running in this thread; `await answer(...)` there.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(answer(image, question, **options))
+    raise InputError("an event loop is running here: write `await answer(...)` instead")
+
+
+def ask(store: ImageStore, image: Images, question: str, choices: Sequence[str] = ()) -> Question:
+    """The question as a record, with its images put into `store`.
+
+    Raises:
+        ImageError: an image cannot be read.
+        InputError: the question is blank, or has more than 26 choices.
+    """
+    several = isinstance(image, Sequence) and not isinstance(image, (str, bytes))
+    sources = cast("Sequence[ImageSource]", image if several else (image,))
+    if not question.strip():
+        raise InputError("the question is blank; write one")
+    if len(choices) > 26:
+        raise InputError(f"{len(choices)} choices; a question may have up to 26")
+    digests = tuple(store.put(source) for source in sources)
+    return Question(text=question, images=digests, choices=tuple(choices))
+
+
+def as_node(context: Context) -> Callable[[Any, RunnableConfig], Awaitable[dict[str, Any]]]:
+    """CA-TTS as a node of another LangGraph graph, whatever that graph's own context is.
+
+    The node reads `image` (one or a list), `question` and, if there are any, `choices` from the
+    other graph's state, and writes `answer` and `trace` (the `Trace` as plain JSON data, so the
+    other graph's checkpointer needs to know no type of ours). A channel that the other graph's
+    state lacks is not written. It runs without a checkpointer of its own; progress events reach
+    `astream(..., stream_mode="custom", subgraphs=True)` of the other graph.
+    """
+    graph = build_graph(checkpointer=False)
+
+    async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:
+        asked = await asyncio.to_thread(
+            ask,
+            context.images,
+            _read(state, "image"),
+            _read(state, "question"),
+            _read(state, "choices", ()) or (),
+        )
+        trace = await _run(graph, asked, context, config, None)
+        return {"answer": trace.answer, "trace": trace.model_dump(mode="json")}
+
+    return catts
+
+
+def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image") -> BaseTool:
+    """CA-TTS as a tool of an agent that asks about images in `folder`.
+
+    The agent names an image by its path in `folder`; nothing outside can be opened. It gets the
+    answer with its share of the votes as text, and the `Trace` as the message's artifact. A
+    missing image is told to the agent instead of being raised.
+    """
+    root = Path(folder).resolve()
+    graph = build_graph(checkpointer=False)
+
+    async def look(
+        image: str, question: str, config: RunnableConfig, choices: list[str] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        try:
+            asked = await asyncio.to_thread(
+                ask, context.images, _inside(root, image), question, choices or ()
+            )
+        except InputError as error:
+            raise ToolException(str(error)) from error
+        trace = await _run(graph, asked, context, config, None)
+        return summary(trace), trace.model_dump(mode="json")
+
+    def look_sync(
+        image: str, question: str, config: RunnableConfig, choices: list[str] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        return asyncio.run(look(image, question, config, choices))
+
+    return StructuredTool.from_function(
+        func=look_sync,
+        coroutine=look,
+        name=name,
+        description=(
+            "Answer a question about one image. `image` is its file name, `choices` the texts of "
+            "a multiple-choice question. Says how sure the answer is."
+        ),
+        response_format="content_and_artifact",
+        handle_tool_error=True,
+    )
+
+
+def summary(trace: Trace) -> str:
+    """One line on a run: the answer, its share of all votes, and what failed."""
+    if trace.answer is None:
+        line = f"no answer ({trace.no_answer})"
+    else:
+        share = trace.votes[trace.answer] / math.fsum(trace.votes.values())
+        line = f"{trace.answer} ({share:.0%} of the votes)"
+    return line + (f"; failed: {', '.join(trace.failed_roles)}" if trace.failed_roles else "")
+
+
+async def _run(
+    graph: Graph,
+    question: Question,
+    context: Context,
+    config: RunnableConfig | None,
+    on_event: Callable[[Event], None] | None,
+) -> Trace:
+    given: Input | None = Input(question=question)
+    durability: Durability | None = None
+    if isinstance(graph.checkpointer, BaseCheckpointSaver):
+        if not config or not config.get("configurable", {}).get("thread_id"):
+            raise InputError(
+                'a checkpointer needs a thread: give config={"configurable": {"thread_id": "..."}}'
+            )
+        durability = "sync"
+        standing = await graph.aget_state(config)
+        if standing.next and standing.values.get("question") == question:
+            given = None
+    # inside another graph, events that nobody here listens to belong to its own stream
+    modes: list[StreamMode] = ["values"] if on_event is None else ["custom", "values"]
+    result: Any = None
+    async for mode, chunk in graph.astream(
+        given,
+        config,
+        context=context,
+        stream_mode=modes,
+        output_keys=graph.output_channels,
+        durability=durability,
+    ):
+        if mode == "values":
+            result = chunk
+        elif on_event is not None:
+            on_event(parse_event(chunk))
+    return Trace.of(Output.model_validate(result), context)
+
+
+@asynccontextmanager
+async def _context(
+    given: Context | None, base: BaseSpec, expert: ExpertSpec, settings: Mapping[str, Any]
+) -> AsyncIterator[Context]:
+    if given is not None:
+        if settings or base != "embedded" or expert != "embedded":
+            raise InputError("give a context, or base, expert and settings; not both")
+        yield given
+        return
+    opened = await asyncio.to_thread(open_context, base, expert, **settings)
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+def _read(state: Any, name: str, default: Any = None) -> Any:
+    """A channel of another graph's state, whether that is a mapping or an object."""
+    value = (
+        state.get(name, default) if isinstance(state, Mapping) else getattr(state, name, default)
+    )
+    if value is None and default is None:
+        raise InputError(f"the state has no {name!r}; the catts node reads `image` and `question`")
+    return value
+
+
+def _inside(root: Path, name: str) -> Path:
+    """The file `name` in `root`; the agent's text cannot lead out of it, by links neither."""
+    try:
+        path = (root / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ImageError("that is not the name of a file") from error
+    if not path.is_relative_to(root):
+        raise ImageError("images outside the folder cannot be opened; give a name in it")
+    if not path.is_file():
+        known = sorted(p.name for p in root.iterdir() if p.is_file())[:20]
+        raise ImageError(f"no such image; there are {', '.join(known) or 'none'}")
+    return path

@@ -1,0 +1,212 @@
+"""What each node does: read the question, the pictures and the samples; ask one model; write down.
+
+No module reads the ledger or another module's result, so their order cannot matter. A node that
+fails raises; `catts.graph.instrument` turns that into a recorded failure.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PIL.Image import Image
+
+from catts.accuracy import canonical, extract_answer
+from catts.agents.expert import MODULES, Vote
+from catts.agents.protocol import Sample, Usage
+from catts.errors import EngineError, RoleError
+from catts.graph.context import Context, Policy
+from catts.graph.ledger import (
+    Ballot,
+    candidates,
+    leader,
+    sample_ballots,
+    spokesman,
+    tally,
+)
+from catts.graph.records import (
+    ContrastRecord,
+    CritiqueRecord,
+    NoAnswer,
+    NoisedImage,
+    PlanRecord,
+    SampleRecord,
+)
+from catts.graph.state import State, Update, fresh
+from catts.perception.noise import add_noise, noise_seed
+from catts.question import Question
+
+
+class Work(NamedTuple):
+    """What a node changes, and what its models reported."""
+
+    update: Update
+    usage: Usage
+
+
+async def sampler(state: State, context: Context) -> Work:
+    """Draw the samples, weigh them by their confidence: V_internal.
+
+    The first node of a question: it starts a whole new state, so a thread may hold a second one.
+    """
+    policy = context.policy
+    images = await _images(state.question, context)
+    generation = await context.engine.sample(state.question, images, policy.sampling)
+    samples = tuple(read_sample(s, state.question, policy) for s in generation.samples)
+    update = fresh(context.fingerprint, samples=samples, ballots=sample_ballots(samples))
+    return Work(update, generation.usage)
+
+
+async def planner(state: State, context: Context) -> Work:
+    """Ask the expert for the order of the modules."""
+    images = await _images(state.question, context)
+    result = await context.expert.plan(state.question, images, candidates(state.samples))
+    order = result.reply.order
+    if sorted(order) != sorted(MODULES):
+        raise RoleError("planner", f"{order} does not order the modules", usage=result.usage)
+    plan = PlanRecord(order=order, reason=result.reply.reason, source="planner")
+    return Work({"plan": plan}, result.usage)
+
+
+async def voter(state: State, context: Context) -> Work:
+    """Ask the expert how probable each candidate is: tau1 votes, shared out between them."""
+    images = await _images(state.question, context)
+    field = candidates(state.samples)
+    result = await context.expert.vote(state.question, images, field)
+    probabilities = result.reply.probabilities
+    _check_vote(result.reply, len(field), result.usage)
+    ballots = tuple(
+        Ballot(
+            source="voter",
+            answer=candidate.answer,
+            weight=context.policy.tau1 * p,
+            reason=f"probability {p:.3f} given by {context.expert.name}",
+        )
+        for candidate, p in zip(field, probabilities, strict=True)
+    )
+    return Work({"ballots": ballots}, result.usage)
+
+
+async def critic(state: State, context: Context) -> Work:
+    """Ask the expert to criticise the leader of V_internal."""
+    images = await _images(state.question, context)
+    answer = candidates(state.samples)[0].answer
+    said = spokesman(state.samples, answer).text
+    result = await context.expert.criticise(state.question, images, answer, said)
+    critique = CritiqueRecord(text=result.reply.text, answer=answer)
+    return Work({"critique": critique}, result.usage)
+
+
+async def reanswer(state: State, context: Context) -> Work:
+    """Let the base model answer again under the critique: tau2 votes for what it then says."""
+    policy, critique = context.policy, state.critique
+    if critique is None:
+        raise EngineError("there is no critique to answer under; run the critic first")
+    images = await _images(state.question, context)
+    generation = await context.engine.reanswer(
+        state.question,
+        images,
+        previous=spokesman(state.samples, critique.answer).text,
+        critique=critique.text,
+        params=policy.reanswering,
+    )
+    sample = read_sample(generation.samples[0], state.question, policy)
+    changed = "kept" if sample.answer == critique.answer else f"revised {critique.answer}"
+    ballots = _one_ballot(
+        Ballot(
+            source="critic",
+            answer=sample.answer,
+            weight=policy.tau2,
+            reason=f"{changed} under the critique",
+        )
+        if sample.answer is not None
+        else None
+    )
+    return Work({"reanswer": sample, "ballots": ballots}, generation.usage)
+
+
+async def self_check(state: State, context: Context) -> Work:
+    """Decode against the noised pictures: tau3 votes for the answer that rests on what is seen."""
+    policy, question = context.policy, state.question
+    images = await _images(question, context)
+    noised = tuple(
+        NoisedImage(digest=d, t=policy.noise_t, region=None, seed=noise_seed(d, policy.noise_t))
+        for d in question.images
+    )
+    pictures = [
+        await asyncio.to_thread(render, n, image) for n, image in zip(noised, images, strict=True)
+    ]
+    contrast = await context.engine.contrast(
+        question,
+        images,
+        pictures,
+        policy.contrast,
+        candidates=[c.answer for c in candidates(state.samples)],
+    )
+    sample = read_sample(contrast.sample, question, policy)
+    record = ContrastRecord(sample=sample, method=contrast.method, noised=noised)
+    ballots = _one_ballot(
+        Ballot(
+            source="self_check",
+            answer=sample.answer,
+            weight=policy.tau3,
+            reason=f"{contrast.method.replace('_', ' ')} against noise at t = {policy.noise_t}",
+        )
+        if sample.answer is not None
+        else None
+    )
+    return Work({"self_check": record, "ballots": ballots}, contrast.usage)
+
+
+def decide(state: State) -> Update:
+    """The answer with the most votes, or why there is none."""
+    standing = leader(state.ballots)
+    return {
+        "answer": None if standing is None else standing.answer,
+        "no_answer": _why_none(state.samples) if standing is None else None,
+        "votes": tally(state.ballots),
+    }
+
+
+def render(noised: NoisedImage, clean: Image) -> Image:
+    """The noised picture that `noised` names, from its clean one (RGB); blocks for the pixels."""
+    region = None if noised.region is None else [noised.region]
+    return add_noise(clean, noised.t, noised.seed, region)
+
+
+def read_sample(sample: Sample, question: Question, policy: Policy) -> SampleRecord:
+    """A completion as it enters the vote: its canonical answer, its confidence, its weight."""
+    said = extract_answer(sample.text, question)
+    confidence = sample.confidence.get(policy.confidence_kind)
+    return SampleRecord(
+        text=sample.text,
+        token_ids=sample.token_ids,
+        finish_reason=sample.finish_reason,
+        answer=None if said is None else canonical(said, question),
+        confidence=confidence,
+        confidence_kind=policy.confidence_kind,
+        confidences=sample.confidence,
+        weight=None if confidence is None else policy.weight(confidence),
+    )
+
+
+async def _images(question: Question, context: Context) -> Sequence[Image]:
+    return await asyncio.to_thread(lambda: [context.images.get(d) for d in question.images])
+
+
+def _check_vote(vote: Vote, count: int, usage: Usage) -> None:
+    """One finite probability per candidate, summing to 1, whatever expert was plugged in."""
+    p = vote.probabilities
+    if len(p) != count or not all(0 <= x <= 1 for x in p) or abs(sum(p) - 1) > 1e-6:
+        raise RoleError("voter", f"{p} is no distribution over {count} candidates", usage=usage)
+
+
+def _one_ballot(ballot: Ballot | None) -> tuple[Ballot, ...]:
+    return () if ballot is None else (ballot,)
+
+
+def _why_none(samples: Sequence[SampleRecord]) -> NoAnswer:
+    if not samples:
+        return "sampler_failed"
+    if all(s.answer is None for s in samples):
+        return "no_readable_answer"
+    return "no_confidence"

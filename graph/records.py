@@ -1,0 +1,163 @@
+"""What a run writes down: plain, frozen data for checkpoints and traces."""
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from catts.agents.expert import Module
+from catts.agents.protocol import Usage
+from catts.confidence import ConfidenceKind
+
+Worker = Literal["sampler", "planner", "voter", "critic", "reanswer", "self_check"]
+"""A node that asks a model."""
+
+WORKERS: tuple[Worker, ...] = get_args(Worker)
+
+Step = Literal["planner", "voter", "critic", "reanswer", "self_check", "decide"]
+"""A node that the routing may choose."""
+
+STEPS: tuple[Step, ...] = get_args(Step)
+
+Rule = Literal[
+    "no_candidates",
+    "accept",
+    "plan",
+    "module",
+    "reanswer",
+    "side_by_side",
+    "settled",
+    "finished",
+]
+"""Why an edge was taken.
+
+- `no_candidates`: no sample can vote, so there is nothing to ask about.
+- `accept`: the leader's share of V_internal reached the threshold.
+- `plan`: the planner is asked for the order.
+- `module`: the next module in the order.
+- `reanswer`: the critique is in, the base model answers under it.
+- `side_by_side`: all modules at once.
+- `settled`: the lead exceeds what the modules still to come can add.
+- `finished`: no module is left.
+"""
+
+NoAnswer = Literal["sampler_failed", "no_readable_answer", "no_confidence"]
+"""Why a run has no answer.
+
+- `sampler_failed`: the base model produced nothing (see the failures).
+- `no_readable_answer`: no sample holds an answer that could be read.
+- `no_confidence`: answers were read, but none has a confidence of the voting kind.
+"""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SampleRecord(_Record):
+    """One completion of the base model as it enters the vote."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    finish_reason: Literal["stop", "length"] = "stop"
+    answer: str | None
+    """Canonical answer, None when none could be read."""
+    confidence: float | None = Field(allow_inf_nan=False)
+    """Confidence of the voting kind, None when the engine could not compute it."""
+    confidence_kind: ConfidenceKind
+    """The voting kind."""
+    confidences: dict[ConfidenceKind, float] = Field(default_factory=dict)
+    """Every kind that the engine computed."""
+    weight: float | None = Field(ge=0, allow_inf_nan=False)
+    """w(C) before normalisation, None exactly when `confidence` is."""
+
+    @property
+    def votes(self) -> bool:
+        """Whether it casts a ballot."""
+        return self.answer is not None and self.weight is not None
+
+
+class PlanRecord(_Record):
+    """The order in which the modules are asked."""
+
+    order: tuple[Module, ...]
+    reason: str = ""
+    """The planner's words, or why the default order stands in."""
+    source: Literal["planner", "default"]
+
+
+class CritiqueRecord(_Record):
+    """What the critic said."""
+
+    text: str
+    answer: str
+    """The answer it criticised: the leader of V_internal."""
+
+
+class NoisedImage(_Record):
+    """A noised image by what makes it, to be recomputed when somebody wants to see it."""
+
+    digest: str
+    """SHA-256 (hex) of the clean image."""
+    t: int = Field(ge=0)
+    """Diffusion step."""
+    region: tuple[int, int, int, int] | None
+    """Left, top, right, bottom in pixels; None for the whole image."""
+    seed: int
+
+
+class ContrastRecord(_Record):
+    """The self-check: what the base model answers when the noised image counts against it."""
+
+    sample: SampleRecord
+    method: Literal["lock_step", "candidate_scoring"]
+    noised: tuple[NoisedImage, ...]
+
+
+class NodeRun(_Record):
+    """What one node did and cost."""
+
+    node: Worker
+    status: Literal["ok", "failed"]
+    usage: Usage
+    """What its models reported; of a failed node, what its failed attempt had cost by then."""
+    seconds: float = Field(ge=0)
+    """Wall clock of the last attempt."""
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Sort key over the whole content."""
+        return WORKERS.index(self.node), self.model_dump_json()
+
+
+class Failure(_Record):
+    """A node that failed: a fact beside the answer, never an answer."""
+
+    node: Worker
+    error: str
+    """Name of the error's type."""
+    message: str
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Sort key over the whole content."""
+        return WORKERS.index(self.node), self.model_dump_json()
+
+
+class Decision(_Record):
+    """One edge taken: where from, where to, why, and the numbers that decided it."""
+
+    step: int = Field(ge=0)
+    """0 for the first decision of the run."""
+    after: tuple[Worker, ...]
+    """The nodes that had finished since the decision before."""
+    to: tuple[Step, ...]
+    """The nodes chosen; more than one run side by side."""
+    rule: Rule
+    reason: str
+    numbers: dict[str, float] = Field(default_factory=dict)
+    """What the rule looked at: shares, leads, confidences and the thresholds they met."""
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Sort key over the whole content."""
+        return self.step, self.model_dump_json()

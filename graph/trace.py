@@ -1,0 +1,189 @@
+"""A run's trace: one versioned record, stored as one JSON line, readable without any tool of ours.
+
+Its top-level fields are also what `catts ask --json` prints.
+"""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from catts.agents.protocol import Usage
+from catts.errors import TraceError
+from catts.graph.context import Context, Policy
+from catts.graph.ledger import Ballot, tally
+from catts.graph.records import (
+    ContrastRecord,
+    CritiqueRecord,
+    Decision,
+    Failure,
+    NoAnswer,
+    NodeRun,
+    PlanRecord,
+    SampleRecord,
+    Worker,
+)
+from catts.graph.state import Output
+from catts.question import Question
+
+TRACE_VERSION = 1
+"""Grows with every change of the record."""
+
+
+class Cost(BaseModel):
+    """What a run cost, in all and by node."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    total: Usage
+    """Sum over the nodes; its `seconds` are the models', waiting included."""
+    expert_calls: int = Field(ge=0)
+    """Requests to the expert, second attempts included."""
+    seconds: float = Field(ge=0)
+    """Sum of the nodes' wall clocks; modules that ran side by side each count."""
+    nodes: tuple[NodeRun, ...]
+
+
+class Trace(BaseModel):
+    """Everything about one run, images by digest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    question: Question
+    answer: str | None
+    """Canonical answer, None only together with `no_answer`."""
+    no_answer: NoAnswer | None
+    votes: dict[str, float]
+    """Answer to weight, the most first: exactly the sum (`math.fsum`) of its ballots' weights."""
+    ballots: tuple[Ballot, ...]
+    samples: tuple[SampleRecord, ...]
+    plan: PlanRecord | None
+    route: tuple[Decision, ...]
+    critique: CritiqueRecord | None
+    reanswer: SampleRecord | None
+    self_check: ContrastRecord | None
+    usage: Cost
+    failed_roles: tuple[Worker, ...]
+    """Nodes that failed; `failures` says how."""
+    failures: tuple[Failure, ...]
+    engine: str
+    """Name of the base model."""
+    expert: str
+    """Name of the expert."""
+    policy: Policy
+    context_fingerprint: str
+
+    @model_validator(mode="after")
+    def _votes_are_ballots(self) -> Self:
+        if self.votes != tally(self.ballots):
+            raise ValueError("the votes are not the sum of the ballots: the record was changed")
+        return self
+
+    @classmethod
+    def of(cls, output: Output, context: Context) -> Self:
+        """The record of what a run under `context` returned."""
+        facts = {name: getattr(output, name) for name in Output.model_fields if name != "runs"}
+        return cls(
+            **facts,
+            usage=_cost(output.runs),
+            failed_roles=tuple(dict.fromkeys(f.node for f in output.failures)),
+            engine=context.engine.name,
+            expert=context.expert.name,
+            policy=context.policy,
+            context_fingerprint=context.fingerprint,
+        )
+
+
+def append_trace(path: Path, trace: Trace) -> None:
+    """Add a line to `path` in one write, so that lines of several writers never mix.
+
+    Raises:
+        TraceError: the file cannot be written, or the disk is full.
+    """
+    line = _line(trace)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            written = os.write(handle, line)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise TraceError(f"cannot write {path}: {error.strerror}; choose another file") from error
+    if written != len(line):
+        raise TraceError(f"{path} took only part of a trace; free some space, drop its last line")
+
+
+def write_traces(path: Path, traces: Iterable[Trace]) -> None:
+    """Put `traces` in place of `path` as a whole: a reader meets the old file or the new one.
+
+    Raises:
+        TraceError: the file cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(_line(trace) for trace in traces)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise TraceError(f"cannot write {path}: {error.strerror}; choose another file") from error
+
+
+def read_traces(path: Path) -> Iterator[Trace]:
+    """The traces of a JSON-lines file, in order; blank lines are passed over.
+
+    Raises:
+        TraceError: the file cannot be read, or a line is no trace of a version known here.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _parsed(line, f"{path} line {number}")
+    except OSError as error:
+        raise TraceError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except UnicodeDecodeError as error:
+        raise TraceError(f"{path} is not text; give a file of JSON lines") from error
+
+
+def _parsed(line: str, where: str) -> Trace:
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"{where} is not JSON: cut off while it was written?") from error
+    version = data.get("version") if isinstance(data, dict) else None
+    if version != TRACE_VERSION:
+        raise TraceError(
+            f"{where} is not a trace of version {TRACE_VERSION} but of {version!r}; "
+            "read it with the catts that wrote it"
+        )
+    try:
+        return Trace.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "record"
+        raise TraceError(f"{where} is no whole trace: {place}: {first['msg']}") from error
+
+
+def _line(trace: Trace) -> bytes:
+    return trace.model_dump_json().encode() + b"\n"
+
+
+def _cost(runs: tuple[NodeRun, ...]) -> Cost:
+    return Cost(
+        total=sum((run.usage for run in runs), Usage()),
+        expert_calls=sum(
+            run.usage.calls for run in runs if run.node in ("planner", "voter", "critic")
+        ),
+        seconds=math.fsum(run.seconds for run in runs),
+        nodes=runs,
+    )
