@@ -14,9 +14,9 @@ from catts.prompts import PromptSet, format_choices
 
 Task = Literal["answer", "reanswer", "planner", "voter", "critic"]
 
-MISREAD: dict[Grade, float] = {1: 0.06, 2: 0.2, 3: 0.4}
+MISREAD: dict[Grade, float] = {1: 0.06, 2: 0.2, 3: 0.45}
 """Share of things that the imagined reader mistakes, by grade: the samples of a base model."""
-CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.07, 3: 0.18}
+CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.06, 3: 0.2}
 """The same for the imagined critic, who sees better but is not always right."""
 
 PLAN_ORDERS: tuple[tuple[float, tuple[Module, ...]], ...] = ((2.0, MODULES),)

@@ -61,8 +61,8 @@ class Difficulty:
 
 DIFFICULTY: dict[Grade, Difficulty] = {
     1: Difficulty(Range(9, 12), Range(0.85, 1.0), Range(0.5, 0.8), 6, 0.0, 0),
-    2: Difficulty(Range(6.5, 9), Range(0.4, 0.7), Range(0.8, 2.0), 9, 0.2, 6),
-    3: Difficulty(Range(5, 7.5), Range(0.2, 0.45), Range(1.5, 3.5), 10, 0.4, 12),
+    2: Difficulty(Range(5, 7.5), Range(0.25, 0.5), Range(1.2, 3.0), 10, 0.35, 8),
+    3: Difficulty(Range(4, 6), Range(0.12, 0.3), Range(1.5, 3.5), 12, 0.5, 16),
 }
 
 
