@@ -1,0 +1,181 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from catts.agents.fingerprint import fingerprint
+from catts.agents.loading import PromptMismatchWarning, load_model
+from catts.agents.protocol import SamplingParams
+from catts.agents.transformers_engine import TransformersEngine
+from catts.errors import ModelSpecError
+from catts.prompts import load_prompts
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy to change."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+
+
+def test_defaults(tiny_checkpoint: Path) -> None:
+    loaded = load_model(tiny_checkpoint, device="cpu")
+    assert loaded.name == tiny_checkpoint.name
+    assert loaded.dtype == torch.float32
+    assert not loaded.model.training
+    assert loaded.prompts.hash == load_prompts("default").hash
+    assert load_model(tiny_checkpoint, device="cpu", dtype="bfloat16").dtype == torch.bfloat16
+
+
+def test_vocabulary(tiny_checkpoint: Path) -> None:
+    loaded = load_model(tiny_checkpoint, device="cpu")
+    tokenizer = loaded.processor.tokenizer
+    ends, suppressed = (
+        {tokenizer.convert_ids_to_tokens(token) for token in tokens}
+        for tokens in (loaded.vocabulary.end_ids, loaded.vocabulary.suppressed)
+    )
+    assert ends == {"<|im_end|>"}
+    assert {"<|image_pad|>", "<|video_pad|>", "<|im_start|>", "<|vision_start|>"} <= suppressed
+    assert not suppressed & {"<think>", "</think>", "<|im_end|>"}
+
+
+def test_half_precision_samples(tiny_checkpoint: Path) -> None:
+    engine = TransformersEngine.load(tiny_checkpoint, device="cpu", dtype="bfloat16")
+    samples = engine.complete_sync("hello", [], SamplingParams(n=2, max_new_tokens=4)).samples
+    assert all(sample.confidence["top_k_mean"] > 0 for sample in samples)
+
+
+@pytest.mark.parametrize("spec", ["no-such-folder", "./org/name", "/no/such/place", "a/b/c"])
+def test_nothing_there(spec: str) -> None:
+    with pytest.raises(ModelSpecError, match="no model at"):
+        load_model(spec)
+
+
+def test_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelSpecError, match="the hub did not give"):
+        load_model("nobody/nothing")
+
+
+def test_pickled_weights_are_refused(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").unlink()
+    (checkpoint / "pytorch_model.bin").write_bytes(b"anything")
+    with pytest.raises(ModelSpecError, match="safetensors"):
+        load_model(checkpoint)
+
+
+def test_code_of_a_checkpoint_never_runs(checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModel": "own.M"}}
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    (checkpoint / "own.py").write_text("open('ran', 'w')")
+    with pytest.raises(ModelSpecError, match="transformers loads"):
+        load_model(checkpoint)
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_broken_files(checkpoint: Path, name: str) -> None:
+    (checkpoint / name).write_bytes(b"{")
+    with pytest.raises(ModelSpecError):
+        load_model(checkpoint)
+
+
+def test_missing_weights(checkpoint: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(checkpoint / "model.safetensors")
+    dropped = next(name for name in weights if "q_proj.weight" in name)
+    del weights[dropped]
+    save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelSpecError, match="lacks 1 weights"):
+        load_model(checkpoint)
+
+
+def test_no_chat_template(checkpoint: Path) -> None:
+    (checkpoint / "chat_template.jinja").unlink()
+    with pytest.raises(ModelSpecError, match="chat template"):
+        load_model(checkpoint)
+
+
+@pytest.mark.parametrize("settings", [{"device": "abacus"}, {"dtype": "int3"}])
+def test_bad_settings(tiny_checkpoint: Path, settings: dict[str, str]) -> None:
+    with pytest.raises(ModelSpecError):
+        load_model(tiny_checkpoint, **settings)
+
+
+def test_no_gpu(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ModelSpecError, match="GPU"):
+        load_model(tiny_checkpoint, device="cuda")
+
+
+def test_card_names_and_warns(checkpoint: Path) -> None:
+    shipped = load_prompts("default").hash
+    card = {"name": "mine", "prompt_hash": shipped, "max_new_tokens": 33}
+    (checkpoint / "catts.json").write_text(json.dumps(card))
+    loaded = load_model(checkpoint, device="cpu")
+    assert (loaded.name, loaded.card.max_new_tokens) == ("mine", 33)
+    (checkpoint / "catts.json").write_text(json.dumps(card | {"prompt_hash": "0" * 64}))
+    with pytest.warns(PromptMismatchWarning, match="another wording"):
+        load_model(checkpoint, device="cpu")
+    (checkpoint / "catts.json").write_text("{")
+    with pytest.raises(ModelSpecError, match="model card"):
+        load_model(checkpoint, device="cpu")
+
+
+@pytest.fixture
+def adapter(checkpoint: Path, tmp_path: Path) -> Path:
+    """A LoRA adapter of `checkpoint` that changes what it writes."""
+    peft = pytest.importorskip("peft")
+    loaded = load_model(checkpoint, device="cpu")
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    torch.manual_seed(0)
+    model = peft.get_peft_model(loaded.model, config)
+    model.peft_config["default"].base_model_name_or_path = str(checkpoint)
+    model.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_adapter(checkpoint: Path, adapter: Path) -> None:
+    from peft import PeftModel
+
+    merged, plain = load_model(adapter, device="cpu"), load_model(checkpoint, device="cpu")
+    wrapped = PeftModel.from_pretrained(load_model(checkpoint, device="cpu").model, adapter)
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        ours, theirs, base = (m(input_ids=ids).logits for m in (merged.model, wrapped, plain.model))
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert not torch.allclose(ours, base, atol=1e-2)
+    assert merged.folders == (checkpoint.resolve(), adapter.resolve())
+    one, other = TransformersEngine(merged), TransformersEngine(plain)
+    assert one.fingerprint != other.fingerprint
+
+
+def test_adapter_without_safetensors_or_base(adapter: Path) -> None:
+    (adapter / "adapter_model.safetensors").unlink()
+    with pytest.raises(ModelSpecError, match="adapter_model"):
+        load_model(adapter)
+    (adapter / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelSpecError, match="names no base"):
+        load_model(adapter)
+
+
+def test_fingerprint_follows_content_not_place(tiny_checkpoint: Path, checkpoint: Path) -> None:
+    first = fingerprint([tiny_checkpoint], ["float32"])
+    assert fingerprint([checkpoint], ["float32"]) == first
+    assert fingerprint([checkpoint], ["bfloat16"]) != first
+    (checkpoint / "catts.json").write_text('{"name": "renamed"}')
+    assert fingerprint([checkpoint], ["float32"]) == first
+    with (checkpoint / "tokenizer_config.json").open("a") as file:
+        file.write(" ")
+    assert fingerprint([checkpoint], ["float32"]) != first
+
+
+def test_a_hub_snapshot_counts_by_commit(tmp_path: Path) -> None:
+    snapshots = tmp_path / "models--org--name" / "snapshots"
+    for commit in ("1" * 40, "2" * 40):
+        (snapshots / commit).mkdir(parents=True)
+    assert fingerprint([snapshots / ("1" * 40)], []) != fingerprint([snapshots / ("2" * 40)], [])
