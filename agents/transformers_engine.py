@@ -165,8 +165,14 @@ class TransformersEngine:
         self, text: str, images: Sequence[Image], params: SamplingParams
     ) -> Generation:
         """`complete`, blocking."""
-        turn = Turn(text, images, text)
-        return self._submit(lambda t: self._generate([turn], params, t)).result()[0]
+        return self.complete_many_sync([text], [images], params)[0]
+
+    def complete_many_sync(
+        self, texts: Sequence[str], images: Sequence[Sequence[Image]], params: SamplingParams
+    ) -> list[Generation]:
+        """`complete` of many user turns as one batch, blocking; seeds as in `sample_many`."""
+        turns = [Turn(t, pictures, t) for t, pictures in zip(texts, images, strict=True)]
+        return self._submit(lambda t: self._generate(turns, params, t)).result()
 
     async def contrast(
         self,
@@ -179,6 +185,16 @@ class TransformersEngine:
     ) -> Contrast:
         """Decode in lock-step against the noised images; `candidates` are not needed."""
         return await self._call(lambda t: self._contrast(question, images, noised, params, t))
+
+    def contrast_sync(
+        self,
+        question: Question,
+        images: Sequence[Image],
+        noised: Sequence[Image],
+        params: ContrastParams,
+    ) -> Contrast:
+        """`contrast`, blocking."""
+        return self._submit(lambda t: self._contrast(question, images, noised, params, t)).result()
 
     async def score(
         self, question: Question, images: Sequence[Image], completions: Sequence[Sequence[int]]

@@ -2,7 +2,7 @@
 
 import random
 
-from catts.embedded.drawing import COLOURS, GRID, SHAPES, Colour, Shape
+from catts.embedded.drawing import COLOURS, GRID, SHAPES
 from catts.embedded.questions import (
     Ask,
     Family,
@@ -161,5 +161,3 @@ _COMPOSERS = {
     "arithmetic": _arithmetic,
     "choice": _choice,
 }
-
-__all__ = ["Colour", "Shape", "compose"]

@@ -1,7 +1,7 @@
 """Drawing the world's pictures: anti-aliased shapes on a grid of cells, with numpy alone.
 
-A cell is exactly one visual token of the embedded models (28 x 28 px: patch 14, merge 2). Shapes are
-signed distance functions, so size, softness and rotation are continuous and a picture is the same on
+A cell is exactly one visual token of the embedded models (28 x 28 px: patch 14, merge 2). Shapes
+are signed distance functions, so size and softness are continuous and a picture is the same on
 every machine.
 """
 
@@ -52,7 +52,7 @@ class Look:
     tint: tuple[float, float, float]
     """Added to the colour, per channel, in units of 0..255."""
     cover: float
-    """Share of the object's height hidden by a bar of background colour; 0 when nothing covers it."""
+    """Share of the object's height hidden by a bar of the background; 0 when nothing hides it."""
     cover_angle: float
     """Direction from which the bar covers it, in radians."""
 

@@ -61,8 +61,8 @@ def build_processor(prompts: PromptSet, lessons: int = 6000) -> Any:
     backend.add_tokens(thinking)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",  # noqa: S106
+        pad_token="<|endoftext|>",  # noqa: S106
         additional_special_tokens=[t for t in SPECIAL_TOKENS if t.startswith("<|v") or "im" in t],
         model_max_length=512,
     )

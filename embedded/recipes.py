@@ -38,7 +38,7 @@ RECIPES: dict[str, Recipe] = {
         grades={1: 0.65, 2: 0.27, 3: 0.08},
         noised=0.0,
         vision_steps=600,
-        steps=6000,
+        steps=5200,
     ),
     "expert": Recipe(
         name="expert",
@@ -47,6 +47,6 @@ RECIPES: dict[str, Recipe] = {
         grades={1: 0.3, 2: 0.35, 3: 0.35},
         noised=0.15,
         vision_steps=900,
-        steps=5000,
+        steps=4200,
     ),
 }

@@ -41,6 +41,7 @@ class Range:
     high: float
 
     def draw(self, rng: random.Random) -> float:
+        """One number of the range."""
         return rng.uniform(self.low, self.high)
 
 

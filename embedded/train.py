@@ -9,7 +9,6 @@ A killed run continues from its last checkpoint with the same batches.
 
 import json
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from rich.progress import (
 from torch import nn
 
 from catts.embedded.architecture import build_model
-from catts.embedded.batches import PATCHES
 from catts.embedded.curriculum import CELL_CLASSES, Curriculum
 from catts.embedded.drawing import GRID
 from catts.embedded.fast_linear import use_bfloat16_products
@@ -187,7 +185,13 @@ class _Run:
         self.optimizer.step()
 
     def _report(
-        self, progress: Progress, bar: Any, step: int, stage: str, loss: float, extra: dict[str, float]
+        self,
+        progress: Progress,
+        bar: Any,
+        step: int,
+        stage: str,
+        loss: float,
+        extra: dict[str, float],
     ) -> None:
         shown = " ".join(f"{k} {v:.3f}" for k, v in extra.items())
         progress.update(bar, completed=step, state=f"loss {loss:.3f} {shown}")
@@ -205,8 +209,5 @@ def _processor(out: Path, prompts: PromptSet) -> Any:
     if not folder.is_dir():
         part = out / "processor.part"
         build_processor(prompts).save_pretrained(part)
-        os.replace(part, folder)
+        part.replace(folder)
     return AutoProcessor.from_pretrained(folder)
-
-
-__all__ = ["PATCHES", "train"]

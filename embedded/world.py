@@ -1,8 +1,8 @@
 """The world: three disjoint, endless streams of visual questions, each example made by its index.
 
-    >>> from catts.embedded.world import example
-    >>> example("test", 0).question
-    'How many ...?'
+>>> from catts.embedded.world import example
+>>> example("test", 0).question
+'How many ...?'
 """
 
 import hashlib

@@ -1,0 +1,199 @@
+"""Ask the models once and keep what they said: the raw material of every table.
+
+Each collection is one JSON-lines file named by what decides it (model, questions, settings) and
+written atomically, so a killed measurement resumes with the collections that it has finished.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from PIL.Image import Image
+from pydantic import TypeAdapter
+from rich.progress import track
+
+from catts.agents.briefing import list_answers
+from catts.agents.expert import Candidate
+from catts.agents.protocol import ContrastParams, Sample, SamplingParams
+from catts.agents.replies import ReplyError, parse_critique, parse_vote
+from catts.agents.transformers_engine import TransformersEngine
+from catts.evals.items import Item
+from catts.prompts import format_choices
+
+_T = TypeVar("_T")
+
+Samples = tuple[Sample, ...]
+
+_ROWS = 256
+"""Completions decoded as one batch."""
+
+_SAMPLES: TypeAdapter[Samples] = TypeAdapter(Samples)
+
+
+class Collection:
+    """Collects from models into a folder; what is there already is read instead of asked again."""
+
+    def __init__(self, folder: Path, items: Sequence[Item], *, quiet: bool = False) -> None:
+        self.items = list(items)
+        self._folder = folder
+        self._quiet = quiet
+        self._data = hashlib.sha256(
+            "\0".join(item.question.digest for item in self.items).encode()
+        ).hexdigest()[:16]
+
+    def answers(
+        self,
+        engine: TransformersEngine,
+        params: SamplingParams,
+        *,
+        images: Sequence[Image] | None = None,
+        shown: str = "clean",
+        title: str = "answers",
+    ) -> list[Samples]:
+        """`params.n` answers to each question; `shown` names `images` when they are not its own."""
+        pictures = images or [item.example.image for item in self.items]
+
+        def ask(indices: range) -> list[Samples]:
+            generations = engine.sample_many_sync(
+                [self.items[i].question for i in indices],
+                [[pictures[i]] for i in indices],
+                params,
+            )
+            return [g.samples for g in generations]
+
+        key = ["answers", engine.fingerprint, shown, params.model_dump_json()]
+        return self._collect(key, max(1, _ROWS // params.n), ask, title)
+
+    def replies(
+        self,
+        engine: TransformersEngine,
+        texts: Sequence[str],
+        params: SamplingParams,
+        *,
+        title: str,
+    ) -> list[Samples]:
+        """Replies to one rendered prompt for each question, with its clean picture."""
+
+        def ask(indices: range) -> list[Samples]:
+            generations = engine.complete_many_sync(
+                [texts[i] for i in indices],
+                [[self.items[i].example.image] for i in indices],
+                params,
+            )
+            return [g.samples for g in generations]
+
+        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+        key = ["replies", engine.fingerprint, digest, params.model_dump_json()]
+        return self._collect(key, max(1, _ROWS // 4 // params.n), ask, title)
+
+    def contrasts(
+        self, engine: TransformersEngine, params: ContrastParams, t: int, *, title: str
+    ) -> list[Samples]:
+        """The self-check's answer to each question: whole-image noise at step `t`."""
+
+        def ask(indices: range) -> list[Samples]:
+            return [
+                (
+                    engine.contrast_sync(
+                        self.items[i].question,
+                        [self.items[i].example.image],
+                        [self.items[i].noised(t, key_region=False)],
+                        params,
+                    ).sample,
+                )
+                for i in indices
+            ]
+
+        key = ["contrast", engine.fingerprint, str(t), params.model_dump_json()]
+        return self._collect(key, 8, ask, title)
+
+    def votes(
+        self,
+        engine: TransformersEngine,
+        candidates: Sequence[Sequence[Candidate]],
+        params: SamplingParams,
+        *,
+        title: str = "voter",
+    ) -> list[tuple[float, ...] | None]:
+        """The voter's probabilities for each question's candidates; None for a malformed reply."""
+        texts = [
+            engine.prompts.render("voter", **_asked(item), candidates=list_answers(field))
+            for item, field in zip(self.items, candidates, strict=True)
+        ]
+        replies = self.replies(engine, texts, params, title=title)
+        votes = [
+            _parsed(partial(parse_vote, candidates=len(field)), reply)
+            for reply, field in zip(replies, candidates, strict=True)
+        ]
+        return [None if vote is None else vote.probabilities for vote in votes]
+
+    def critiques(
+        self,
+        engine: TransformersEngine,
+        leaders: Sequence[tuple[str, str]],
+        params: SamplingParams,
+        *,
+        title: str = "critic",
+    ) -> list[str | None]:
+        """What the critic says of each (answer, completion); None for a malformed reply."""
+        texts = [
+            engine.prompts.render("critic", **_asked(item), answer=answer, reasoning=said)
+            for item, (answer, said) in zip(self.items, leaders, strict=True)
+        ]
+        replies = self.replies(engine, texts, params, title=title)
+        critiques = [_parsed(parse_critique, reply) for reply in replies]
+        return [None if critique is None else critique.text for critique in critiques]
+
+    def reanswers(
+        self,
+        engine: TransformersEngine,
+        previous: Sequence[str],
+        critiques: Sequence[str],
+        params: SamplingParams,
+        *,
+        title: str,
+    ) -> list[Samples]:
+        """The base model's answer to each question under a critique."""
+        texts = [
+            engine.prompts.render("reanswer", **_asked(item), previous=said, critique=critique)
+            for item, said, critique in zip(self.items, previous, critiques, strict=True)
+        ]
+        return self.replies(engine, texts, params, title=title)
+
+    def _collect(
+        self,
+        key: Sequence[str],
+        batch: int,
+        ask: Callable[[range], list[Samples]],
+        title: str,
+    ) -> list[Samples]:
+        digest = hashlib.sha256(json.dumps([self._data, *key]).encode()).hexdigest()[:24]
+        path = self._folder / f"{key[0]}-{digest}.jsonl"
+        if path.is_file():
+            return [_SAMPLES.validate_json(line) for line in path.read_bytes().splitlines()]
+        starts = range(0, len(self.items), batch)
+        rows: list[Samples] = []
+        for start in track(starts, description=title, disable=self._quiet):
+            rows += ask(range(start, min(start + batch, len(self.items))))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(b"".join(_SAMPLES.dump_json(row) + b"\n" for row in rows))
+        part.replace(path)
+        return rows
+
+
+def _asked(item: Item) -> dict[str, str]:
+    return {
+        "question": item.question.text,
+        "choices": format_choices(item.question.choices),
+    }
+
+
+def _parsed(parse: Callable[[str], _T], reply: Samples) -> _T | None:
+    try:
+        return parse(reply[0].text)
+    except ReplyError:
+        return None

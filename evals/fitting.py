@@ -1,0 +1,199 @@
+"""Choose on validation data what a base's card recommends: confidence, mapping, thresholds."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from catts.agents.card import ModelCard
+from catts.agents.protocol import ContrastParams, SamplingParams
+from catts.agents.transformers_engine import TransformersEngine
+from catts.calibration import ConfidenceMap
+from catts.confidence import CONFIDENCE_KINDS, ConfidenceKind
+from catts.evals.collect import Collection, Samples
+from catts.evals.items import Item, load_items
+from catts.evals.metrics import auroc, within_cluster_aurocs
+from catts.evals.modules import full_verdicts
+from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right
+from catts.graph.context import Policy
+
+SAMPLES = 8
+_KNOTS = 24
+
+
+class KindScore(NamedTuple):
+    """How well a kind of confidence tells right from wrong on validation data."""
+
+    kind: ConfidenceKind
+    pooled: float
+    """AUROC over all samples."""
+    within: float
+    """Mean AUROC within one question."""
+
+
+def score_kinds(items: Sequence[Item], rows: Sequence[Samples]) -> list[KindScore]:
+    """AUROC of every kind; a kind that some completion lacks is left out."""
+    hits = accuracy_of(items, rows)
+    scores = []
+    for kind in CONFIDENCE_KINDS:
+        kept = [
+            ([s.confidence[kind] for s in row if kind in s.confidence],
+             [h for s, h in zip(row, hit, strict=True) if kind in s.confidence])
+            for row, hit in zip(rows, hits, strict=True)
+        ]  # fmt: skip
+        values = [v for v, _ in kept]
+        truth = [h for _, h in kept]
+        pooled = auroc(np.concatenate(values), np.concatenate(truth))
+        scores.append(KindScore(kind, pooled, float(within_cluster_aurocs(values, truth).mean())))
+    return scores
+
+
+def fit_map(
+    items: Sequence[Item], rows: Sequence[Samples], kind: ConfidenceKind, name: str
+) -> ConfidenceMap:
+    """Isotonic regression of right on confidence, over all samples, thinned to a few knots."""
+    from sklearn.isotonic import IsotonicRegression
+
+    pairs = [
+        (s.confidence[kind], float(right(item, s)))
+        for item, row in zip(items, rows, strict=True)
+        for s in row
+        if kind in s.confidence
+    ]
+    x, y = np.array(pairs).T
+    fitted = IsotonicRegression(y_min=0.01, y_max=0.99).fit(x, y)
+    knots = np.unique(np.quantile(x, np.linspace(0.01, 0.99, _KNOTS)).round(4))
+    values = np.maximum.accumulate(fitted.predict(knots)).round(4)
+    digest = hashlib.sha256(np.array(pairs).tobytes()).hexdigest()[:12]
+    return ConfidenceMap(
+        kind=kind,
+        x=tuple(float(k) for k in knots),
+        y=tuple(float(v) for v in values),
+        fitted_on=f"{name}, {len(items)} questions x {len(rows[0])} samples, sha256 {digest}",
+    )
+
+
+class Fit(NamedTuple):
+    """A fitted card with what it was chosen from."""
+
+    card: ModelCard
+    kinds: list[KindScore]
+    vote_accuracy: dict[str, float]
+    """Validation accuracy of the weighted vote, by w(C)."""
+    contrast_accuracy: dict[str, float]
+    """Validation accuracy of the self-check, by `t/alpha`."""
+
+
+def fit_card(
+    base: TransformersEngine,
+    expert: TransformersEngine,
+    folder: Path,
+    *,
+    n: int = 1000,
+    seed: int = 0,
+) -> Fit:
+    """Choose everything that the base's card recommends on the first `n` validation questions.
+
+    - the kind of confidence: the best AUROC within one question among those whose pooled AUROC is
+      at least 0.65, because a vote weight has to tell the samples of one question apart;
+    - raw or mapped weights: the better weighted vote;
+    - the self-check's noise step and strength: the best accuracy on 300 questions;
+    - `reflect_below`: where the critic's net share turned right is largest;
+    - `accept`: the smallest share at which skipping every module costs no accuracy.
+    """
+    items = load_items("validation", n)
+    data = Collection(folder, items)
+    params = SamplingParams(n=SAMPLES, max_new_tokens=base.card.max_new_tokens, seed=seed)
+    rows = data.answers(base, params, title="validation samples")
+    kinds = score_kinds(items, rows)
+    eligible = [k for k in kinds if k.pooled >= 0.65] or kinds
+    kind = max(eligible, key=lambda k: k.within).kind
+    mapping = fit_map(items, rows, kind, "embedded/validation")
+
+    votes = {
+        weight: _accuracy(read_rows(items, rows, _policy(base, kind, mapping, weight)))
+        for weight in ("raw", "mapped")
+    }
+    weight = max(votes, key=lambda w: votes[w])
+    t, alpha, contrasts = _best_contrast(base, folder, items[:300])
+    policy = _policy(base, kind, mapping, weight).model_copy(
+        update={"noise_t": t, "contrast_alpha": alpha}
+    )
+    verdicts = full_verdicts(data, base, expert, rows, policy)
+    card = base.card.model_copy(
+        update={
+            "confidence_kind": kind,
+            "confidence_map": mapping,
+            "vote_weight": weight,
+            "noise_t": t,
+            "contrast_alpha": alpha,
+            "reflect_below": best_reflection(verdicts),
+            "accept": best_acceptance(verdicts),
+        }
+    )
+    return Fit(card, kinds, votes, contrasts)
+
+
+def best_reflection(verdicts: Sequence[Verdict]) -> float:
+    """The certainty below which the critic's net share turned right is largest."""
+    ranked = sorted(verdicts, key=lambda v: v.certainty)
+    gains = np.cumsum([turned_right(v) for v in ranked])
+    best = int(np.argmax(gains))
+    return round(ranked[best].certainty + 1e-4, 4)
+
+
+def turned_right(verdict: Verdict) -> int:
+    """1 when the critique turned the leader's wrong answer right, -1 the other way, else 0."""
+    if verdict.reanswer is None or not verdict.field:
+        return 0
+    truth = verdict.item.example.answer
+    return int(verdict.reanswer == truth) - int(verdict.field[0].answer == truth)
+
+
+def best_acceptance(verdicts: Sequence[Verdict]) -> float:
+    """The smallest leader's share from which accepting at once is as accurate as all modules."""
+    full = [v.won("sample", "voter", "critic", "self_check") for v in verdicts]
+    alone = [v.won("sample") for v in verdicts]
+    shares = [v.field[0].share if v.field else 0.0 for v in verdicts]
+    best = 1.0
+    for threshold in np.arange(1.0, 0.45, -0.05).round(2):
+        loss = sum(f - a for f, a, s in zip(full, alone, shares, strict=True) if s >= threshold)
+        if loss > 0.002 * len(verdicts):
+            break
+        best = float(threshold)
+    return best
+
+
+def _best_contrast(
+    base: TransformersEngine, folder: Path, items: Sequence[Item]
+) -> tuple[int, float, dict[str, float]]:
+    data = Collection(folder, items)
+    limit = base.card.max_new_tokens
+    scores: dict[tuple[int, float], float] = {}
+    for t in (500, 800):
+        for alpha in (0.5, 1.0):
+            params = ContrastParams(alpha=alpha, max_new_tokens=limit)
+            rows = data.contrasts(base, params, t, title=f"self-check t {t} alpha {alpha}")
+            scores[t, alpha] = float(np.mean(accuracy_of(items, rows)))
+    (t, alpha) = max(scores, key=lambda k: scores[k])
+    return t, alpha, {f"t {k[0]}, alpha {k[1]}": v for k, v in scores.items()}
+
+
+def _policy(
+    base: TransformersEngine, kind: ConfidenceKind, mapping: ConfidenceMap, weight: str
+) -> Policy:
+    return Policy.model_validate(
+        {
+            "samples": SAMPLES,
+            "confidence_kind": kind,
+            "confidence_map": mapping,
+            "vote_weight": weight,
+            "max_new_tokens": base.card.max_new_tokens,
+        }
+    )
+
+
+def _accuracy(verdicts: Sequence[Verdict]) -> float:
+    return float(np.mean([v.won("sample") for v in verdicts]))

@@ -1,0 +1,107 @@
+"""What stored samples and roles amount to: candidates, leader, tallies, right or wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from catts.accuracy import canonical, extract_answer
+from catts.agents.expert import Candidate
+from catts.agents.protocol import Sample
+from catts.evals.items import Item
+from catts.graph.context import Policy
+from catts.graph.ledger import Ballot, Source, candidates, leader, sample_ballots, spokesman, tally
+from catts.graph.nodes import read_sample
+from catts.graph.records import SampleRecord
+
+
+def right(item: Item, sample: Sample) -> bool:
+    """Whether a completion answers the item's question."""
+    said = extract_answer(sample.text, item.question)
+    return said is not None and canonical(said, item.question) == gold(item)
+
+
+def gold(item: Item) -> str:
+    """The right answer's canonical key."""
+    return canonical(item.example.answer, item.question)
+
+
+def accuracy_of(items: Sequence[Item], rows: Sequence[Sequence[Sample]]) -> list[list[float]]:
+    """1.0 or 0.0 for each sample of each question."""
+    return [[float(right(item, s)) for s in row] for item, row in zip(items, rows, strict=True)]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A question's vote, module by module, from what is stored."""
+
+    item: Item
+    policy: Policy
+    samples: tuple[SampleRecord, ...]
+    vote: tuple[float, ...] | None = None
+    """The voter's probabilities, in the order of `field`; None where the role failed."""
+    reanswer: str | None = None
+    """Canonical answer under the critique; None where there is none."""
+    self_check: str | None = None
+    """Canonical answer of the contrastive decoding."""
+
+    @cached_property
+    def field(self) -> tuple[Candidate, ...]:
+        """The candidates, the leader of V_internal first."""
+        return candidates(self.samples)
+
+    @property
+    def spoken(self) -> tuple[str, str]:
+        """The leader's answer and the completion that speaks for it; blank without candidates."""
+        if not self.field:
+            return "", ""
+        answer = self.field[0].answer
+        return answer, spokesman(self.samples, answer).text
+
+    @property
+    def certainty(self) -> float:
+        """The leader's confidence, in the unit of the policy's `reflect_below`."""
+        return self.policy.certainty(self.field[0].confidence) if self.field else 0.0
+
+    @cached_property
+    def ballots(self) -> tuple[Ballot, ...]:
+        """All ballots of the question."""
+        cast = list(sample_ballots(self.samples))
+        if self.vote is not None:
+            for candidate, p in zip(self.field, self.vote, strict=True):
+                cast.append(self._ballot("voter", candidate.answer, self.policy.tau1 * p))
+        if self.reanswer is not None:
+            cast.append(self._ballot("critic", self.reanswer, self.policy.tau2))
+        if self.self_check is not None:
+            cast.append(self._ballot("self_check", self.self_check, self.policy.tau3))
+        return tuple(cast)
+
+    def won(self, *sources: Source) -> bool:
+        """Whether the right answer wins the tally over these sources."""
+        standing = leader(b for b in self.ballots if b.source in sources)
+        return standing is not None and standing.answer == gold(self.item)
+
+    def share(self, *sources: Source) -> float:
+        """The right answer's share of the tally over these sources; 0 without a ballot."""
+        votes = tally(self.ballots, sources)
+        total = sum(votes.values())
+        return votes.get(gold(self.item), 0.0) / total if total else 0.0
+
+    @staticmethod
+    def _ballot(source: Source, answer: str, weight: float) -> Ballot:
+        return Ballot(source=source, answer=answer, weight=weight, reason="stored")
+
+
+def read_rows(
+    items: Sequence[Item], rows: Sequence[Sequence[Sample]], policy: Policy
+) -> list[Verdict]:
+    """Verdicts of the samples alone."""
+    return [
+        Verdict(item, policy, tuple(read_sample(s, item.question, policy) for s in row))
+        for item, row in zip(items, rows, strict=True)
+    ]
+
+
+def key_of(item: Item, sample: Sample) -> str | None:
+    """Canonical answer of a completion, None when it holds none."""
+    said = extract_answer(sample.text, item.question)
+    return None if said is None else canonical(said, item.question)
