@@ -31,12 +31,15 @@ def list_candidates(candidates: Sequence[Candidate]) -> str:
     )
 
 
-def image_block(image: Image) -> dict[str, Any]:
-    """A picture as LangChain's standard image content block: an RGB PNG in base64."""
+def image_blocks(images: Sequence[Image]) -> list[str | dict[str, Any]]:
+    """Pictures as LangChain's standard image content blocks: RGB PNGs in base64."""
+    return [{"type": "image", "base64": _png(i), "mime_type": "image/png"} for i in images]
+
+
+def _png(image: Image) -> str:
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, format="PNG")
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return {"type": "image", "base64": data, "mime_type": "image/png"}
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Protocol
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.llms import enforce_stop_tokens
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -104,8 +103,9 @@ class EngineChatModel(BaseChatModel):
 
     def _result(self, generation: Generation, stop: list[str] | None) -> ChatResult:
         sample, usage = generation.samples[0], generation.usage
+        cuts = [mark for mark in stop or () if mark in sample.text]
         message = AIMessage(
-            content=enforce_stop_tokens(sample.text, stop) if stop else sample.text,
+            content=sample.text[: min(map(sample.text.find, cuts))] if cuts else sample.text,
             response_metadata={
                 "finish_reason": sample.finish_reason,
                 "model_name": self.engine.name,

@@ -81,13 +81,15 @@ def split_url(url: str) -> SplitResult:
 
 def _init(spec: str, provider: str, model: str, settings: dict[str, Any]) -> BaseChatModel:
     try:
-        return init_chat_model(model, model_provider=provider, **settings)
+        chat: BaseChatModel = init_chat_model(model, model_provider=provider, **settings)
     except ImportError as error:
         extra = _EXTRAS.get(provider)
         advice = f"pip install 'catts[{extra}]'" if extra else clean(str(error))
         raise ModelSpecError(f"{spec} needs a package that is not installed: {advice}") from None
     except Exception as error:  # each provider refuses its settings in its own way
         reason = _reason(error)
+    else:
+        return chat
     if reason.startswith("Unsupported provider"):
         raise ModelSpecError(
             f"there is no provider {provider!r}: give one that LangChain's init_chat_model knows, "
@@ -103,5 +105,5 @@ def _reason(error: Exception) -> str:
     """What a provider says, without the input that pydantic repeats: it holds keys."""
     if isinstance(error, ValidationError):
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        return clean(problems[0]["msg"])
+        return clean(problems[0]["msg"].removeprefix("Value error, "))
     return clean(str(error)) or type(error).__name__

@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from PIL.Image import Image
 
-from catts.agents.briefing import image_block, list_answers, list_candidates
+from catts.agents.briefing import image_blocks, list_answers, list_candidates
 from catts.agents.expert import Candidate, Critique, Plan, Role, RoleResult, Vote
 from catts.agents.failures import describe, secrets_of
 from catts.agents.protocol import Usage
@@ -152,10 +152,9 @@ class ChatExpert:
     async def _ask(
         self, role: Role, text: str, images: Sequence[Image], parse: Callable[[str], _Reply]
     ) -> RoleResult[_Reply]:
-        blocks = await asyncio.to_thread(lambda: [image_block(image) for image in images])
-        messages: list[BaseMessage] = [
-            HumanMessage(content=[*blocks, {"type": "text", "text": text}])
-        ]
+        content = await asyncio.to_thread(image_blocks, images)
+        content.append({"type": "text", "text": text})
+        messages: list[BaseMessage] = [HumanMessage(content=content)]
         usage = Usage()
         problem = ""
         for attempt in (1, 2):

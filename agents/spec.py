@@ -184,8 +184,12 @@ def _load(
 def _is_local(spec: ExpertSpec) -> bool:
     """Whether no request leaves the machine for `spec`, or it is an object of the caller's."""
     if isinstance(spec, str):
-        return spec in ("embedded", "base") or spec[:1] in (".", "/", "~") or Path(spec).is_dir()
+        return spec in ("embedded", "base") or spec.startswith((".", "/", "~")) or _is_folder(spec)
     return True
+
+
+def _is_folder(spec: str) -> bool:
+    return bool(spec) and Path(spec).is_dir()
 
 
 def _is_hub_id(spec: str | Path) -> bool:

@@ -3,7 +3,7 @@ import math
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catts.agents.expert import MODULES
@@ -71,6 +71,7 @@ def test_a_plan_needs_no_reason() -> None:
     assert len(parse_plan(json.dumps({"order": MODULES, "reason": "x" * 9_999})).reason) == 500
 
 
+@settings(deadline=None)
 @given(st.permutations(MODULES))
 def test_every_permutation_is_a_plan(order: list[str]) -> None:
     assert parse_plan(json.dumps({"order": order})).order == tuple(order)
@@ -110,6 +111,7 @@ def test_a_malformed_vote_is_refused(text: str, says: str) -> None:
         parse_vote(text, 2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(min_value=0, allow_infinity=False), min_size=1, max_size=26))
 @example([1.7e308] * 26)
 @example([5e-324, 0.0])
@@ -149,6 +151,7 @@ def test_a_critique_is_stripped_and_cut() -> None:
     assert long.endswith("a…")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('{}[]":,\\/<>think order probabilities critique 01.eE-\n')))
 def test_any_text_is_either_read_or_refused(text: str) -> None:
     for parse in (parse_plan, lambda t: parse_vote(t, 2), parse_critique):

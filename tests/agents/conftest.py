@@ -1,0 +1,72 @@
+"""A small HTTP server on this machine that stands in for the servers of remote experts."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class Request:
+    path: str
+    headers: dict[str, str]
+    """By name in lower case."""
+    body: dict[str, Any]
+
+
+@dataclass
+class StandIn:
+    """A server that plays back its replies, one a request, and keeps what it was asked."""
+
+    url: str = ""
+    replies: list[tuple[int, bytes]] = field(default_factory=list)
+    """Status and body of each reply; the last one is repeated."""
+    requests: list[Request] = field(default_factory=list)
+    delay: float = 0.0
+    """Seconds before each reply."""
+
+    def says(self, body: dict[str, Any] | bytes, status: int = 200) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.replies.append((status, data))
+
+
+@pytest.fixture
+def standin() -> Iterator[StandIn]:
+    """Serves on a free port of the loopback address."""
+    standin = StandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            body = json.loads(self.rfile.read(length))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            standin.requests.append(Request(self.path, headers, body))
+            turn = min(len(standin.requests), len(standin.replies)) - 1
+            status, data = standin.replies[turn]
+            time.sleep(standin.delay)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            with suppress(ConnectionError):
+                self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    standin.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield standin
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

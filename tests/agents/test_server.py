@@ -1,0 +1,133 @@
+"""Experts on an OpenAI-compatible server, as `--expert-url` reaches them."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import SecretStr
+
+from catts.agents.expert import Candidate
+from catts.agents.spec import resolve_expert
+from catts.errors import RoleError
+from catts.question import Question
+
+MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
+KEY = "sk-fake-0123456789abcdef"
+QUESTION = Question(text="What is it?", choices=("a cat", "a dog"))
+CANDIDATES = (
+    Candidate(answer="A", count=1, confidence=2.5, share=0.5),
+    Candidate(answer="B", count=1, confidence=2.5, share=0.5),
+)
+
+
+@pytest.fixture
+def expert(standin, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    return resolve_expert(MODEL, url=f"{standin.url}/v1")
+
+
+def picture():
+    noise = np.random.default_rng(1).integers(0, 256, (7, 6, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def says(text, finish="stop"):
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 200, "completion_tokens": 15, "total_tokens": 215},
+    }
+
+
+def assert_asked_with_the_picture(request):
+    assert request.path == "/v1/chat/completions"
+    assert request.body["model"] == MODEL
+    assert request.body["temperature"] == 0
+    (message,) = request.body["messages"]
+    image, text = message["content"]
+    assert image["type"] == "image_url"
+    header, _, data = image["image_url"]["url"].partition(",")
+    assert header == "data:image/png;base64"
+    received = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert np.array_equal(np.asarray(received), np.asarray(picture()))
+    assert "(A) a cat (B) a dog" in text["text"]
+
+
+async def test_all_three_roles_with_the_picture(expert, standin):
+    standin.says(says('{"order": ["self_check", "voter", "critic"], "reason": "a guess"}'))
+    standin.says(says('{"probabilities": {"1": 0.9, "2": 0.1}}'))
+    standin.says(says('{"critique": "It has whiskers."}'))
+    plan = await expert.plan(QUESTION, [picture()], CANDIDATES)
+    vote = await expert.vote(QUESTION, [picture()], CANDIDATES)
+    critique = await expert.criticise(QUESTION, [picture()], "B", "a dog")
+    assert plan.reply.order == ("self_check", "voter", "critic")
+    assert vote.reply.probabilities == pytest.approx((0.9, 0.1))
+    assert critique.reply.text == "It has whiskers."
+    assert (vote.usage.calls, vote.usage.prompt_tokens, vote.usage.completion_tokens) == (
+        1,
+        200,
+        15,
+    )
+    for request in standin.requests:
+        assert_asked_with_the_picture(request)
+
+
+async def test_a_key_is_optional_and_sent_when_there_is_one(expert, standin, monkeypatch):
+    standin.says(says('{"critique": "Fine."}'))
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    from_environment = resolve_expert(MODEL, url=standin.url)
+    given = resolve_expert(MODEL, url=standin.url, api_key=SecretStr("sk-given-000111222"))
+    for each in (expert, from_environment, given):
+        await each.criticise(QUESTION, [picture()], "B", "a dog")
+        assert KEY not in repr(each) + repr(vars(each)) + each.fingerprint
+        assert "sk-given-000111222" not in repr(each) + repr(vars(each)) + each.fingerprint
+    sent = [request.headers["authorization"] for request in standin.requests]
+    assert sent == ["Bearer none", f"Bearer {KEY}", "Bearer sk-given-000111222"]
+    assert from_environment.fingerprint == given.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("spec", "model"),
+    [("openai:qwen", "qwen"), ("qwen2.5vl:7b", "qwen2.5vl:7b"), ("qwen", "qwen")],
+)
+async def test_the_servers_model_may_be_named_in_several_ways(standin, monkeypatch, spec, model):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    standin.says(says('{"critique": "Fine."}'))
+    await resolve_expert(spec, url=standin.url).criticise(QUESTION, [], "B", "a dog")
+    assert standin.requests[0].body["model"] == model
+
+
+@pytest.mark.parametrize(
+    ("status", "says_what"), [(401, "the key was refused"), (429, "rate limit"), (500, "HTTP 500")]
+)
+async def test_a_failing_server_fails_the_role(standin, monkeypatch, status, says_what):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    message = f"Incorrect API key provided: {KEY}, see https://x.example/keys?key={KEY}"
+    standin.says({"error": {"message": message, "type": "error", "code": "e"}}, status)
+    with pytest.raises(RoleError, match=says_what) as caught:
+        await resolve_expert(MODEL, url=standin.url).vote(QUESTION, [picture()], CANDIDATES)
+    assert caught.value.role == "voter"
+    assert caught.value.usage.calls == 1
+    assert KEY not in str(caught.value)
+
+
+async def test_a_content_filter_is_a_refusal(expert, standin):
+    standin.says(says("", finish="content_filter"))
+    with pytest.raises(RoleError, match="refused") as caught:
+        await expert.vote(QUESTION, [picture()], CANDIDATES)
+    assert caught.value.cause == "Refused"
+
+
+async def test_a_server_too_slow_fails_the_role(standin, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    standin.says(says('{"critique": "Fine."}'))
+    standin.delay = 0.5
+    expert = resolve_expert(MODEL, url=standin.url, timeout=0.1)
+    with pytest.raises(RoleError, match=r"no reply in 0\.1 s"):
+        await expert.criticise(QUESTION, [picture()], "B", "a dog")
