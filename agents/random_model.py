@@ -45,9 +45,21 @@ class Size(NamedTuple):
     kv_heads: int
     vision_hidden: int
     vision_layers: int
+    vocabulary: int = 0
+    """Rows of the embedding; at least one per token of the tokenizer."""
 
 
 TINY = Size(hidden=32, layers=2, heads=4, kv_heads=2, vision_hidden=32, vision_layers=2)
+MEDIUM = Size(
+    hidden=512,
+    layers=10,
+    heads=8,
+    kv_heads=2,
+    vision_hidden=384,
+    vision_layers=6,
+    vocabulary=8192,
+)
+"""About 50 M parameters."""
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -145,7 +157,7 @@ def random_qwen3_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any,
 
 def _text_config(size: Size, tokenizer: Any) -> dict[str, Any]:
     return {
-        "vocab_size": len(tokenizer),
+        "vocab_size": max(size.vocabulary, len(tokenizer)),
         "hidden_size": size.hidden,
         "intermediate_size": 3 * size.hidden,
         "num_hidden_layers": size.layers,
