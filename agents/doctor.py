@@ -1,0 +1,172 @@
+"""What this installation has: versions, device, models, keys, and an expert that replies."""
+
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+from rich.table import Table
+from rich.text import Text
+
+from catts.agents.card import read_card
+from catts.agents.expert import Candidate
+from catts.agents.spec import embedded_folder, resolve_base, resolve_expert
+from catts.errors import CattsError, ModelSpecError, RoleError
+from catts.images import ImageStore
+from catts.prompts import load_prompts
+from catts.question import Question
+
+_KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+_PACKAGES = (
+    "catts", "torch", "torchvision", "transformers", "langgraph", "langchain", "math-verify",
+    "langchain-google-genai", "langchain-openai", "peft", "langgraph-checkpoint-sqlite",
+    "matplotlib", "scikit-learn",
+)  # fmt: skip
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FoundModel(_Record):
+    """A model that the package ships, as it lies on this machine."""
+
+    which: Literal["base", "expert"]
+    name: str = ""
+    path: Path | None = None
+    megabytes: float = 0.0
+    """Size of its weights."""
+    prompts: str = ""
+    """The prompt set it reads."""
+    problem: str = ""
+    """Why it cannot be used as it should; empty when all is well."""
+
+
+class ExpertReply(_Record):
+    """What came of asking the expert for one vote."""
+
+    spec: str
+    name: str = ""
+    status: Literal["replies", "malformed", "unreachable"]
+    """`malformed`: it can be reached, but twice its reply was not what the role asks for."""
+    detail: str = ""
+    seconds: float = 0.0
+    """From asking to reply, without loading."""
+
+
+class Report(_Record):
+    """What `catts doctor` shows."""
+
+    python: str
+    platform: str
+    versions: dict[str, str | None]
+    """Distribution to version; None when it is not installed."""
+    device: str
+    """Where models run unless told otherwise."""
+    threads: int
+    """CPU threads that torch uses."""
+    models: tuple[FoundModel, ...]
+    keys: dict[str, bool]
+    """Environment variable to whether it is set; never its value."""
+    expert: ExpertReply
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the shipped models are there and the expert replies."""
+        return self.expert.status == "replies" and not any(m.problem for m in self.models)
+
+
+async def examine(expert: str = "embedded", *, url: str | None = None) -> Report:
+    """Look at the installation and ask `expert` (see `resolve_expert`) for one small vote."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return Report(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        versions={name: _version(name) for name in _PACKAGES},
+        device=f"cuda ({torch.cuda.get_device_name()})" if gpu else "cpu",
+        threads=torch.get_num_threads(),
+        models=(_found("base"), _found("expert")),
+        keys={name: bool(os.environ.get(name)) for name in _KEY_VARIABLES},
+        expert=await _ask(expert, url),
+    )
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _found(which: Literal["base", "expert"]) -> FoundModel:
+    try:
+        folder = embedded_folder(which)
+        card = read_card(folder)
+        stale = card.prompt_hash not in (None, load_prompts(card.prompt_set).hash)
+    except CattsError as error:
+        return FoundModel(which=which, problem=str(error))
+    return FoundModel(
+        which=which,
+        name=card.name,
+        path=folder,
+        megabytes=sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6,
+        prompts=card.prompt_set,
+        problem="trained on another wording of its prompts; train it again" if stale else "",
+    )
+
+
+async def _ask(spec: str, url: str | None) -> ExpertReply:
+    """One real request in the voter's role, with a picture: all that a run needs of an expert."""
+    try:
+        base = resolve_base("embedded") if spec == "base" else None
+        expert = resolve_expert(spec, url=url, base_engine=base)
+    except ModelSpecError as error:
+        return ExpertReply(spec=spec, status="unreachable", detail=str(error))
+    store = ImageStore()
+    digest = store.put(Image.new("RGB", (112, 112), "red"))
+    question = Question(text="Which colour fills the picture?", images=(digest,))
+    field = [
+        Candidate(answer=colour, count=4, confidence=1.0, share=0.5) for colour in ("red", "blue")
+    ]
+    start = time.perf_counter()
+    status: Literal["replies", "malformed", "unreachable"] = "replies"
+    try:
+        vote = (await expert.vote(question, [store.get(digest)], field)).reply.probabilities
+        detail = ", ".join(f"{c.answer} {p:.2f}" for c, p in zip(field, vote, strict=True))
+    except RoleError as error:
+        status = "malformed" if error.cause == "ReplyError" else "unreachable"
+        detail = error.message
+    finally:
+        await expert.aclose()
+        if base is not None:
+            await base.aclose()
+    seconds = time.perf_counter() - start
+    return ExpertReply(spec=spec, name=expert.name, status=status, detail=detail, seconds=seconds)
+
+
+def describe(report: Report) -> Table:
+    """The report as a table for a terminal."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("python", f"{report.python} on {report.platform}")
+    table.add_row("device", f"{report.device}, {report.threads} CPU threads")
+    for name, number in report.versions.items():
+        table.add_row(name, Text("not installed", "yellow") if number is None else number)
+    for model in report.models:
+        here = f"{model.name}, {model.megabytes:.1f} MB, prompts {model.prompts}: {model.path}"
+        shown = Text(model.problem, "red") if model.problem else Text(here)
+        table.add_row(f"{model.which} model", shown)
+    for variable, is_set in report.keys.items():
+        table.add_row(variable, "set" if is_set else "not set")
+    expert = report.expert
+    style = "green" if expert.status == "replies" else "red"
+    said = f"{expert.name or expert.spec} {expert.status} ({expert.seconds:.2f} s): {expert.detail}"
+    table.add_row("expert", Text(said, style))
+    return table

@@ -1,0 +1,203 @@
+"""The command line: a front door that reaches every floor, and loads each when it is asked for."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from catts.errors import CattsError, InputError
+
+if TYPE_CHECKING:
+    from catts.graph.trace import Trace
+
+Routing = Literal["paper", "planned", "parallel"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of an account.")]
+Base = Annotated[
+    str, typer.Option(help="Base model: embedded, a checkpoint's folder, or a hub id org/name.")
+]
+ExpertName = Annotated[
+    str,
+    typer.Option(
+        "--expert",
+        help="Expert: embedded, base (the base model itself), provider:model such as "
+        "google_genai:gemini-3-pro, a checkpoint's folder, or a hub id.",
+    ),
+]
+ExpertUrl = Annotated[
+    str | None,
+    typer.Option(help="Address of an OpenAI-compatible server; --expert then names its model."),
+]
+Samples = Annotated[int, typer.Option(min=1, help="Answers to draw from the base model.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")]
+Route = Annotated[
+    Routing,
+    typer.Option(
+        help="paper: every module in the planner's order; planned: the same with short cuts where "
+        "the vote is clear; parallel: all modules side by side, no planner."
+    ),
+]
+
+app = typer.Typer(
+    help="Answer questions about images with a model that knows when it does not know.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would more than double the time that --help takes
+)
+bench = typer.Typer(help="Measure speed.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(bench, name="bench")
+
+
+@app.command()
+def ask(
+    image: Annotated[Path, typer.Argument(help="Image file.")],
+    question: Annotated[str, typer.Argument(help="Question, without its choices.")],
+    choice: Annotated[
+        list[str] | None, typer.Option(help="Text of a choice, once for each: (A), (B), ...")
+    ] = None,
+    base: Base = "embedded",
+    expert: ExpertName = "embedded",
+    expert_url: ExpertUrl = None,
+    samples: Samples = 8,
+    routing: Route = "planned",
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Answer one question about an image."""
+    from catts.images import load_image
+
+    picture = load_image(image)  # a bad file is told of before anything heavy is loaded
+    _quiet_loading(base, expert)
+    from rich.console import Console
+
+    from catts.graph.account import account
+    from catts.graph.live import ask_live
+
+    trace = ask_live(
+        picture,
+        question,
+        choices=choice or (),
+        base=base,
+        expert=expert,
+        expert_url=expert_url,
+        settings={"samples": samples, "routing": routing, "seed": seed},
+    )
+    if json:
+        _print_json(trace)
+    else:
+        Console().print(account(trace, title=str(image)))
+
+
+@app.command()
+def demo(
+    n: Annotated[int, typer.Option("-n", min=1, help="Questions to ask.")] = 6,
+    out: Annotated[Path, typer.Option(help="Folder for pictures and traces.")] = Path("catts-demo"),
+    json: Json = False,
+) -> None:
+    """Ask the embedded models questions of the embedded test stream, and show everything."""
+    _quiet_loading()
+    from catts.evals.demo import run_demo
+
+    summary = run_demo(n, out, quiet=json)
+    if json:
+        typer.echo(summary.model_dump_json())
+
+
+@app.command()
+def doctor(
+    expert: ExpertName = "embedded",
+    expert_url: ExpertUrl = None,
+    json: Json = False,
+) -> None:
+    """Show versions, device and models, and ask the expert for one small vote."""
+    _quiet_loading(expert)
+    import asyncio
+
+    from rich.console import Console
+
+    from catts.agents.doctor import describe, examine
+
+    with Console(stderr=True).status("asking the expert"):
+        report = asyncio.run(examine(expert, url=expert_url))
+    if json:
+        typer.echo(report.model_dump_json())
+    else:
+        Console().print(describe(report))
+    if not report.healthy:
+        raise typer.Exit(1)
+
+
+@app.command()
+def trace(
+    file: Annotated[Path, typer.Argument(help="File of traces, one JSON line each.")],
+    json: Json = False,
+) -> None:
+    """Show stored traces."""
+    from rich.console import Console
+
+    from catts.graph.account import account
+    from catts.graph.trace import read_traces
+
+    console = Console()
+    for number, stored in enumerate(read_traces(file), 1):
+        if json:
+            _print_json(stored)
+        else:
+            console.print(account(stored, title=f"{file} {number}"))
+
+
+@app.command()
+def graph() -> None:
+    """Draw the graph as mermaid, from the compiled graph itself."""
+    from catts.graph.picture import mermaid
+
+    typer.echo(mermaid().rstrip())
+
+
+@bench.command()
+def sampler(json: Json = False) -> None:
+    """Compare this sampler with transformers' generate: time and peak memory."""
+    from catts.agents.benchmark import run_benchmark
+
+    run_benchmark(json=json)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ends the process.
+
+    Exit code 2 and one line on stderr for what the user gave and cannot be used, 1 for anything
+    else that CA-TTS raises on purpose.
+    """
+    _warn_in_one_line()
+    try:
+        app(None if arguments is None else list(arguments))
+    except CattsError as error:
+        typer.echo(f"catts: {' '.join(str(error).split())}", err=True)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+def _print_json(trace: "Trace") -> None:
+    typer.echo(trace.model_dump_json())
+
+
+def _quiet_loading(*specs: str) -> None:
+    """Keep the loaders' progress bars for what may be downloaded; a local model loads at once."""
+    if not any(spec.count("/") == 1 and not Path(spec).exists() for spec in specs):
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _warn_in_one_line() -> None:
+    import warnings
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        typer.echo(f"warning: {' '.join(str(message).split())}", err=True)
+
+    warnings.showwarning = show
+
+
+if __name__ == "__main__":
+    main()
