@@ -41,6 +41,13 @@ class ModelCard(BaseModel):
     mapped probability when there is a mapping, else of `confidence_kind`."""
 
 
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Write the card into `folder`, atomically."""
+    part = folder / f"{CARD_NAME}.part"
+    part.write_text(f"{card.model_dump_json(indent=2)}\n", "utf-8")
+    part.replace(folder / CARD_NAME)
+
+
 def read_card(folder: Path) -> ModelCard:
     """The card in `folder`, or the defaults when there is none.
 

@@ -38,7 +38,7 @@ RECIPES: dict[str, Recipe] = {
         grades={1: 0.65, 2: 0.27, 3: 0.08},
         noised=0.0,
         vision_steps=600,
-        steps=5200,
+        steps=3600,
     ),
     "expert": Recipe(
         name="expert",

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from torch import nn
 
+from catts.agents.card import ModelCard, write_card
 from catts.embedded.architecture import build_model
 from catts.embedded.curriculum import CELL_CLASSES, Curriculum
 from catts.embedded.drawing import GRID
@@ -32,12 +33,19 @@ from catts.embedded.processor import build_processor
 from catts.embedded.recipes import Recipe
 from catts.prompts import PromptSet, load_prompts
 
-CHECKPOINT_EVERY = 250
 PROMPT_SET = "embedded"
+LONGEST_REPLY = 128
+"""Tokens; the longest target of a lesson, a critique with its reasoning, has about 110."""
 
 
 def train(
-    recipe: Recipe, out: Path, *, seed: int = 0, device: str = "cpu", threads: int | None = None
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int | None = None,
+    checkpoint_every: int = 250,
 ) -> Path:
     """Train a model and write its checkpoint folder.
 
@@ -48,6 +56,7 @@ def train(
         seed: decides weights and lessons.
         device: torch device.
         threads: CPU threads; None leaves torch's choice.
+        checkpoint_every: steps between checkpoints; a killed run repeats at most so many.
 
     Returns:
         The finished checkpoint folder.
@@ -57,7 +66,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     prompts = load_prompts(PROMPT_SET)
     processor = _processor(out, prompts)
-    run = _Run(recipe, out, processor, prompts, seed, device)
+    run = _Run(recipe, out, processor, prompts, seed, device, checkpoint_every)
     run.resume()
     columns = (
         TextColumn("{task.description}"),
@@ -82,9 +91,10 @@ class _Run:
         prompts: PromptSet,
         seed: int,
         device: str,
+        checkpoint_every: int,
     ) -> None:
         self.recipe, self.out, self.processor, self.device = recipe, out, processor, device
-        self.prompts = prompts
+        self.prompts, self.seed, self.checkpoint_every = prompts, seed, checkpoint_every
         self.curriculum = Curriculum(recipe, processor.tokenizer, prompts, seed)
         self.model = build_model(recipe.size, processor.tokenizer, seed).to(device)
         use_bfloat16_products(self.model)
@@ -130,11 +140,19 @@ class _Run:
             self._report(progress, bar, self.learned, "lessons", smooth, {})
 
     def finish(self) -> Path:
-        """Write the finished checkpoint in half precision, processor and recipe beside it."""
+        """Write the finished checkpoint in half precision, with processor, recipe and card."""
         folder = self.out / "model"
         self.model.half().save_pretrained(folder)
         self.processor.save_pretrained(folder)
-        (folder / "recipe.json").write_text(json.dumps(asdict(self.recipe), indent=2), "utf-8")
+        recipe = {**asdict(self.recipe), "seed": self.seed}
+        (folder / "recipe.json").write_text(f"{json.dumps(recipe, indent=2)}\n", "utf-8")
+        card = ModelCard(
+            name=f"embedded-{self.recipe.name}",
+            prompt_set=self.prompts.name,
+            prompt_hash=self.prompts.hash,
+            max_new_tokens=LONGEST_REPLY,
+        )
+        write_card(folder, card)
         return folder
 
     def resume(self) -> None:
@@ -198,7 +216,7 @@ class _Run:
         if step % 50 == 0:
             with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps({"stage": stage, "step": step, "loss": loss, **extra}) + "\n")
-        if step % CHECKPOINT_EVERY == 0:
+        if step % self.checkpoint_every == 0:
             self._save()
 
 

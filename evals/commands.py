@@ -1,0 +1,119 @@
+"""`catts embedded ...`: train, fit and measure the embedded models."""
+
+import json as json_module
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from catts.agents.transformers_engine import TransformersEngine
+
+embedded = typer.Typer(
+    help="Train, fit and measure the embedded models.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Out = Annotated[Path, typer.Option(help="Folder of the run; a killed run resumes from it.")]
+Spec = Annotated[str, typer.Option(help="embedded, or a checkpoint's folder.")]
+Seed = Annotated[int, typer.Option(min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+class Which(StrEnum):
+    """The two models."""
+
+    BASE = "base"
+    EXPERT = "expert"
+
+
+@embedded.command()
+def train(
+    which: Annotated[Which, typer.Argument(help="The base model or the expert.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run [default: runs/embedded-WHICH].")
+    ] = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+) -> None:
+    """Train a model from nothing; OUT/model is the checkpoint. A killed run resumes."""
+    from catts.embedded.recipes import RECIPES
+    from catts.embedded.train import train as run
+
+    folder = run(
+        RECIPES[which.value],
+        out or Path("runs") / f"embedded-{which.value}",
+        seed=seed,
+        device=device,
+        threads=threads,
+    )
+    typer.echo(str(folder))
+
+
+@embedded.command()
+def fit(
+    base: Annotated[Path, typer.Argument(help="Checkpoint folder of the base; gets its card.")],
+    expert: Spec = "embedded",
+    out: Out = Path("runs/quality"),
+    n: Annotated[int, typer.Option(min=100, help="Validation questions.")] = 1000,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Choose confidence, mapping, noise and thresholds on validation data; write BASE's card."""
+    from catts.agents.card import write_card
+    from catts.evals.fitting import fit_card
+
+    fitted = fit_card(_load(str(base)), _load(expert, "expert"), out, n=n, seed=seed)
+    write_card(base, fitted.card)
+    if json:
+        typer.echo(json_module.dumps({**fitted._asdict(), "card": fitted.card.model_dump()}))
+        return
+    for kind, pooled, within in fitted.kinds:
+        typer.echo(f"{kind:22} AUROC pooled {pooled:.3f}, within a question {within:.3f}")
+    typer.echo(f"vote accuracy by weight: {fitted.vote_accuracy}")
+    typer.echo(f"self-check accuracy: {fitted.contrast_accuracy}")
+    chosen = fitted.card.model_dump(exclude={"confidence_map", "name", "prompt_hash"})
+    typer.echo(f"card of {base}: {chosen}")
+
+
+@embedded.command()
+def measure(
+    base: Spec = "embedded",
+    expert: Spec = "embedded",
+    out: Out = Path("runs/quality"),
+    n: Annotated[int, typer.Option(min=36, help="Questions of the benchmark.")] = 2000,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Measure the models against their bars on the test stream: table, markdown, plot, JSON."""
+    from rich.console import Console
+
+    from catts.evals.presentation import plot_curve, quality_markdown, quality_table
+    from catts.evals.quality import Measurement
+
+    quality = Measurement(
+        _load(base), _load(expert, "expert"), out, n=n, seed=seed, quiet=json
+    ).run()
+    record = {
+        "n": n,
+        "seed": seed,
+        "rows": [row._asdict() for row in quality.rows],
+        "curve": [point._asdict() for point in quality.curve],
+        "t_star": quality.t_star,
+    }
+    (out / "quality.json").write_text(json_module.dumps(record, indent=1), "utf-8")
+    (out / "quality.md").write_text(quality_markdown(quality.rows), "utf-8")
+    plot_curve(quality.curve, quality.t_star, out / "noise.png")
+    if json:
+        typer.echo(json_module.dumps(record))
+    else:
+        Console().print(quality_table(quality))
+
+
+def _load(spec: str, which: Literal["base", "expert"] = "base") -> "TransformersEngine":
+    from catts.agents.spec import embedded_folder
+    from catts.agents.transformers_engine import TransformersEngine
+
+    folder = embedded_folder(which) if spec == "embedded" else spec
+    return TransformersEngine.load(folder)

@@ -1,0 +1,75 @@
+"""Quality as people look at it: a table for the terminal, markdown for the documents, a plot."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+
+from catts.evals.quality import NoisePoint, Quality, Row
+
+_COLUMNS = ("measure", "value", "95 % interval", "n", "bar", "met")
+
+
+def quality_table(quality: Quality) -> Group:
+    """The rows, a section for each group, bars that are missed in red."""
+    table = Table(title="embedded models", title_justify="left")
+    for column in _COLUMNS:
+        table.add_column(column, justify="right" if column in ("value", "n") else "left")
+    for group, rows in groupby(quality.rows, key=lambda r: r.group):
+        table.add_section()
+        table.add_row(f"[bold]{group}[/bold]")
+        for row in rows:
+            style = {True: "green", False: "red", None: ""}[row.met]
+            table.add_row(*_cells(row), style=style)
+    curve = Table(title=f"key-region noise, validation; t* = {quality.t_star}")
+    for column in ("t", "accuracy", "confidence C", "shift in SD", "shift of the voting kind"):
+        curve.add_column(column, justify="right")
+    for point in quality.curve:
+        curve.add_row(str(point.t), *(f"{v:.3f}" for v in point[1:]))
+    return Group(table, curve)
+
+
+def quality_markdown(rows: Sequence[Row]) -> str:
+    """The rows as one markdown table."""
+    lines = [f"| | {' | '.join(_COLUMNS)} |", f"|---{'|---' * len(_COLUMNS)}|"]
+    for group, members in groupby(rows, key=lambda r: r.group):
+        for i, row in enumerate(members):
+            lines.append(f"| {group if i == 0 else ''} | {' | '.join(_cells(row))} |")
+    return "\n".join(lines) + "\n"
+
+
+def plot_curve(curve: Sequence[NoisePoint], t_star: int | None, path: Path) -> None:
+    """Accuracy and confidence against the noise step, as PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained", dpi=130)
+    left = figure.add_subplot()
+    steps = [p.t for p in curve]
+    left.plot(steps, [p.accuracy for p in curve], "o-", color="tab:blue", label="accuracy")
+    left.set(xlabel="diffusion step t of the noise in the key region", ylabel="accuracy, greedy")
+    left.set_ylim(0, 1)
+    right = left.twinx()
+    right.plot(steps, [p.shift for p in curve], "s--", color="tab:red",
+               label="confidence C (top-20 mean)")  # fmt: skip
+    right.plot(steps, [p.voting_shift for p in curve], "^:", color="tab:orange",
+               label="the kind that weighs the votes")  # fmt: skip
+    right.set_ylabel("change of mean confidence, in its standard deviation")
+    low = min(-1.0, *(p.shift for p in curve), *(p.voting_shift for p in curve))
+    right.set_ylim(low - 0.1, 0.5)
+    if t_star is not None:
+        left.axvline(t_star, color="grey", linewidth=0.8)
+        left.annotate(f"t* = {t_star}", (t_star, 0.03), color="grey")
+    handles = [*left.get_lines()[:1], *right.get_lines()]
+    left.legend(handles=handles, loc="lower left", fontsize=8)
+    figure.savefig(path)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    known = row.low is not None and row.high is not None and not math.isnan(row.value)
+    interval = f"{row.low:.3f} to {row.high:.3f}" if known else ""
+    met = {True: "yes", False: "no", None: ""}[row.met]
+    n = "" if row.n is None else f"{row.n:,}"
+    return row.measure, f"{row.value:.3f}", interval, n, row.bar, met

@@ -1,0 +1,75 @@
+import json
+import random
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catts.accuracy import canonical, extract_answer
+from catts.agents.replies import parse_critique, parse_plan, parse_vote
+from catts.embedded.lessons import (
+    READING_IS_RIGHT,
+    Task,
+    critique_of,
+    lesson,
+    truth,
+    vote_shares,
+)
+from catts.embedded.world import example
+from catts.prompts import load_prompts
+from catts.question import Question
+
+PROMPTS = load_prompts("embedded")
+INDICES = st.integers(0, 10**6)
+
+
+@given(INDICES)
+def test_the_right_completion_is_graded_right(index):
+    made = example("train", index)
+    question = Question(text=made.question, choices=made.choices)
+    said = extract_answer(truth(made), question)
+    assert said is not None
+    assert canonical(said, question) == canonical(made.answer, question)
+
+
+@given(INDICES, st.integers(0, 2**32))
+def test_every_role_is_taught_replies_that_parse(index, seed):
+    made = example("train", index)
+    rng = random.Random(seed)
+    parse_plan(lesson("planner", made, PROMPTS, rng).completion)
+    assert parse_critique(lesson("critic", made, PROMPTS, rng).completion).text
+    taught = lesson("voter", made, PROMPTS, rng)
+    listed = taught.prompt.split("Candidates:\n")[1].strip().splitlines()
+    vote = parse_vote(taught.completion, len(listed))
+    assert sum(vote.probabilities) == pytest.approx(1)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.floats(0, 1))
+def test_vote_targets_favour_the_right_candidate(right, certain):
+    if sum(right) > 1:
+        return
+    shares = vote_shares(right, certain)
+    assert len(shares) == len(right)
+    assert sum(shares) == pytest.approx(1, abs=0.03)
+    if any(right):
+        assert shares[right.index(True)] == max(shares)
+
+
+def test_a_critique_names_what_was_read_otherwise():
+    given_chain = "row 1: 2 red star; row 2: none; total 1"
+    seen = "row 1: 2 red star; row 2: 3 red circle; total 2"
+    assert critique_of(given_chain, seen) == "Look again: row 2: 3 red circle; total 2."
+    assert critique_of(seen, seen) == READING_IS_RIGHT
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_a_lesson_repeats(task):
+    made = example("train", 5)
+    first, second = (lesson(task, made, PROMPTS, random.Random(3)) for _ in range(2))
+    assert (first.prompt, first.completion) == (second.prompt, second.completion)
+
+
+def test_json_in_replies_is_json():
+    taught = lesson("planner", example("train", 0), PROMPTS, random.Random(0))
+    assert set(json.loads(taught.completion)) == {"order", "reason"}

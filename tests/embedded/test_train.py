@@ -1,0 +1,145 @@
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from catts.agents.card import read_card
+from catts.agents.transformers_engine import TransformersEngine
+from catts.embedded import processor as processor_module
+from catts.embedded import train as train_module
+from catts.embedded.architecture import Size, build_model
+from catts.embedded.batches import collate, encode, patches
+from catts.embedded.curriculum import Curriculum
+from catts.embedded.fast_linear import use_bfloat16_products
+from catts.embedded.lessons import lesson
+from catts.embedded.recipes import RECIPES
+from catts.embedded.train import train
+from catts.embedded.world import example
+from catts.prompts import load_prompts
+
+pytestmark = pytest.mark.slow
+
+PROMPTS = load_prompts("embedded")
+TINY = replace(
+    RECIPES["expert"],
+    size=Size(hidden=32, layers=1, heads=2, vision_hidden=32, vision_depth=1),
+    vision_steps=4,
+    steps=6,
+    batch=4,
+    vision_batch=4,
+)
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return processor_module.build_processor(PROMPTS, lessons=400)
+
+
+@pytest.fixture(autouse=True)
+def small_tokenizer(processor, monkeypatch):
+    monkeypatch.setattr(train_module, "build_processor", lambda _: processor)
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_training_tensors_are_what_the_processor_makes(processor):
+    taught = lesson("answer", example("train", 3), PROMPTS, random.Random(0))
+    image = taught.example.image
+    tokenizer = processor.tokenizer
+    ours = encode(tokenizer, image, taught.prompt, taught.completion)
+    messages = [
+        {
+            "role": "user",
+            "content": [{"type": "image"}, {"type": "text", "text": taught.prompt}],
+        }
+    ]
+    text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    theirs = processor(text=[text], images=[image], return_tensors="pt")
+    assert theirs["input_ids"][0].tolist() == ours.prompt
+    torch.testing.assert_close(
+        theirs["pixel_values"], torch.from_numpy(patches(image)), rtol=0, atol=1e-6
+    )
+    assert tokenizer.decode(ours.completion) == f"{taught.completion}<|im_end|>"
+
+
+def test_padding_changes_no_loss(processor):
+    """A conversation's loss is the same alone and beside a longer one."""
+    tokenizer = processor.tokenizer
+    model = build_model(TINY.size, tokenizer, 0).eval()
+    rng = random.Random(0)
+    items = [
+        encode(tokenizer, taught.example.image, taught.prompt, taught.completion)
+        for taught in (
+            lesson("answer", example("train", 3), PROMPTS, rng),
+            lesson("critic", example("train", 0), PROMPTS, rng),
+        )
+    ]
+    image_token = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    with torch.no_grad():
+        alone = [model(**collate([item], image_token)).loss.item() for item in items]
+        both = model(**collate(items, image_token)).loss.item()
+    lengths = [len(item.completion) for item in items]
+    expected = sum(a * n for a, n in zip(alone, lengths, strict=True)) / sum(lengths)
+    assert both == pytest.approx(expected, rel=1e-4)
+
+
+def test_bfloat16_products_follow_float32(processor):
+    tokenizer = processor.tokenizer
+    exact, fast = (build_model(TINY.size, tokenizer, 0) for _ in range(2))
+    use_bfloat16_products(fast)
+    batch = Curriculum(TINY, tokenizer, PROMPTS, 0).lessons(0)
+    for model in (exact, fast):
+        model(**batch).loss.backward()
+    for (name, a), b in zip(exact.named_parameters(), fast.parameters(), strict=True):
+        if a.grad is not None and a.grad.norm() > 1e-4:
+            cosine = torch.cosine_similarity(a.grad.flatten(), b.grad.flatten(), dim=0)
+            assert cosine > 0.99, name
+
+
+def test_a_step_has_the_same_batch_in_any_order(processor):
+    def batch(steps):
+        curriculum = Curriculum(TINY, processor.tokenizer, PROMPTS, 0)
+        return [curriculum.lessons(step)["input_ids"] for step in steps]
+
+    straight, jumped = batch([0, 1, 9]), batch([9, 0, 1])
+    assert torch.equal(straight[0], jumped[1])
+    assert torch.equal(straight[1], jumped[2])
+    assert torch.equal(straight[2], jumped[0])
+
+
+@pytest.mark.parametrize("killed_at", [2, 7])
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch, killed_at):
+    whole = train(TINY, tmp_path / "whole", checkpoint_every=3)
+
+    steps = 0
+    real = train_module._Run._step
+
+    def dying(self, loss):
+        nonlocal steps
+        steps += 1
+        if steps > killed_at:
+            raise KeyboardInterrupt
+        real(self, loss)
+
+    monkeypatch.setattr(train_module._Run, "_step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, tmp_path / "killed", checkpoint_every=3)
+    monkeypatch.setattr(train_module._Run, "_step", real)
+    resumed = train(TINY, tmp_path / "killed", checkpoint_every=3)
+
+    expected, got = weights(whole), weights(resumed)
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
+
+
+def test_a_trained_folder_is_a_base_model(tmp_path):
+    folder = train(TINY, tmp_path)
+    card = read_card(folder)
+    assert (card.name, card.prompt_hash) == ("embedded-expert", PROMPTS.hash)
+    engine = TransformersEngine.load(folder)
+    assert engine.name == "embedded-expert"
