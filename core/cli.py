@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from catts.errors import CattsError, InputError
+from catts.evals.commands import embedded
 
 if TYPE_CHECKING:
     from catts.graph.trace import Trace
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Measure speed.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench, name="bench")
+app.add_typer(embedded, name="embedded")
 
 
 @app.command()
@@ -159,11 +161,24 @@ def graph() -> None:
 
 
 @bench.command()
-def sampler(json: Json = False) -> None:
+def sampler(
+    repeats: Annotated[int, typer.Option(min=1, help="Measured calls of each.")] = 5,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> None:
     """Compare this sampler with transformers' generate: time and peak memory."""
-    from catts.agents.benchmark import run_benchmark
+    _quiet_loading()
+    from rich.console import Console
 
-    run_benchmark(json=json)
+    from catts.agents.benchmark import format_rows, run_sampler_benchmark
+
+    with Console(stderr=True).status("timing"):
+        rows = run_sampler_benchmark(repeats=repeats, device=device)
+    if json:
+        for row in rows:
+            typer.echo(row.model_dump_json())
+    else:
+        typer.echo(format_rows(rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from catts.embedded.batches import Encoded, collate, encode, patches
 from catts.embedded.drawing import COLOURS, GRID, SHAPES, cell_box
-from catts.embedded.lessons import lesson
+from catts.embedded.lessons import Task, lesson
 from catts.embedded.recipes import Recipe
 from catts.embedded.scene import CELLS
 from catts.embedded.world import Example, example
@@ -69,15 +69,18 @@ class Curriculum:
     def _draw(self, group: int) -> list[list[Encoded]]:
         count = self._recipe.batch * _SORTED_TOGETHER
         rng = self._rng("group", group)
-        items = [self._encode(index) for index in range(group * count, (group + 1) * count)]
+        looking = group * _SORTED_TOGETHER < self._recipe.look_steps
+        indices = range(group * count, (group + 1) * count)
+        items = [self._encode(index, "look" if looking else None) for index in indices]
         items.sort(key=lambda item: len(item.prompt) + len(item.completion))
         batches = [items[i : i + self._recipe.batch] for i in range(0, count, self._recipe.batch)]
         rng.shuffle(batches)
         return batches
 
-    def _encode(self, index: int) -> Encoded:
+    def _encode(self, index: int, only: Task | None) -> Encoded:
         rng = self._rng("lesson", index)
         task = rng.choices(list(self._recipe.tasks), list(self._recipe.tasks.values()))[0]
+        task = only or task
         taught = lesson(task, self._example(index, rng), self._prompts, rng)
         image = self._seen(taught.example, rng)
         return encode(self._tokenizer, image, taught.prompt, taught.completion)

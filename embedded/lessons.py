@@ -7,12 +7,14 @@ from typing import Literal, NamedTuple
 
 from catts.agents.briefing import list_answers, list_candidates
 from catts.agents.expert import MODULES, Candidate, Module
-from catts.embedded.questions import solve
-from catts.embedded.scene import Grade, Look, misread
+from catts.embedded.drawing import GRID
+from catts.embedded.questions import name, solve
+from catts.embedded.scene import CELLS, Grade, Look, misread
 from catts.embedded.world import Example
 from catts.prompts import PromptSet, format_choices
 
-Task = Literal["answer", "reanswer", "planner", "voter", "critic"]
+Task = Literal["look", "answer", "reanswer", "planner", "voter", "critic"]
+"""`look` names cells by their address and is taught first; the others are the prompts' roles."""
 
 MISREAD: dict[Grade, float] = {1: 0.06, 2: 0.2, 3: 0.45}
 """Share of things that the imagined reader mistakes, by grade: the samples of a base model."""
@@ -21,6 +23,9 @@ CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.06, 3: 0.2}
 
 PLAN_ORDERS: tuple[tuple[float, tuple[Module, ...]], ...] = ((2.0, MODULES),)
 """Planner's target: for a leader whose share is below the bound, the order of the modules."""
+
+_LOOKS = 8
+"""Cells named in one `look` lesson."""
 
 READING_IS_RIGHT = "The reading is right."
 
@@ -71,6 +76,18 @@ def _read(example: Example, rate: float, rng: random.Random) -> tuple[str, str]:
 
 def _asked(example: Example) -> dict[str, str]:
     return {"question": example.question, "choices": format_choices(example.choices)}
+
+
+def _look(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
+    """Cells in random order, by row and column: how an address leads to a cell."""
+    line = rng.choice(("row", "column"))
+    parts = []
+    for cell in rng.sample(CELLS, _LOOKS):
+        row, column = cell // GRID + 1, cell % GRID + 1
+        first, second = (row, column) if line == "row" else (column, row)
+        thing = example.scene.things.get(cell)
+        parts.append(f"{line} {first}: {second} {name(thing) if thing else 'none'}")
+    return f"Look: {line}s.\n", "; ".join(parts)
 
 
 def _answer(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
@@ -151,6 +168,7 @@ def _planner(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[
 
 
 _WRITERS = {
+    "look": _look,
     "answer": _answer,
     "reanswer": _reanswer,
     "planner": _planner,

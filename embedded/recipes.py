@@ -21,8 +21,10 @@ class Recipe:
     """Share of pictures on which some cells are noised, with the right answer as the target."""
     vision_steps: int
     """Steps of the first stage: the vision tower names what stands in each cell."""
+    look_steps: int
+    """First steps of the second stage, on `look` lessons alone."""
     steps: int
-    """Steps of the second stage: lessons."""
+    """All steps of the second stage: lessons."""
     batch: int = 32
     vision_batch: int = 64
     learning_rate: float = 1.5e-3
@@ -34,19 +36,35 @@ RECIPES: dict[str, Recipe] = {
     "base": Recipe(
         name="base",
         size=BASE,
-        tasks={"answer": 0.62, "reanswer": 0.14, "voter": 0.08, "critic": 0.12, "planner": 0.04},
+        tasks={
+            "look": 0.06,
+            "answer": 0.58,
+            "reanswer": 0.14,
+            "voter": 0.07,
+            "critic": 0.12,
+            "planner": 0.03,
+        },
         grades={1: 0.65, 2: 0.27, 3: 0.08},
         noised=0.0,
         vision_steps=600,
+        look_steps=500,
         steps=3600,
     ),
     "expert": Recipe(
         name="expert",
         size=EXPERT,
-        tasks={"answer": 0.4, "reanswer": 0.08, "voter": 0.2, "critic": 0.28, "planner": 0.04},
+        tasks={
+            "look": 0.06,
+            "answer": 0.4,
+            "reanswer": 0.06,
+            "voter": 0.18,
+            "critic": 0.27,
+            "planner": 0.03,
+        },
         grades={1: 0.3, 2: 0.35, 3: 0.35},
         noised=0.15,
-        vision_steps=900,
+        vision_steps=700,
+        look_steps=500,
         steps=4200,
     ),
 }

@@ -1,8 +1,9 @@
 """Train an embedded model from nothing: first to see, then to answer and to fill the roles.
 
-Stage one teaches the vision tower what stands in each cell of the board, through a linear head that
-is thrown away; without it the language model rests on the text's prior and never looks. Stage two
-teaches lessons (`catts.embedded.lessons`) with the usual next-token loss on the completions.
+Stage one teaches the vision tower what stands in each cell of the board and which cell it is, by a
+linear head that is thrown away; without it the language model rests on the text's prior and never
+looks. Stage two teaches lessons (`catts.embedded.lessons`) with the usual next-token loss on the
+completions, at first only how an address leads to a cell.
 
 A killed run continues from its last checkpoint with the same batches.
 """
@@ -34,6 +35,7 @@ from catts.embedded.recipes import Recipe
 from catts.prompts import PromptSet, load_prompts
 
 PROMPT_SET = "embedded"
+CELLS = GRID * GRID
 LONGEST_REPLY = 128
 """Tokens; the longest target of a lesson, a critique with its reasoning, has about 110."""
 
@@ -98,7 +100,7 @@ class _Run:
         self.curriculum = Curriculum(recipe, processor.tokenizer, prompts, seed)
         self.model = build_model(recipe.size, processor.tokenizer, seed).to(device)
         use_bfloat16_products(self.model)
-        self.head = nn.Linear(recipe.size.hidden, CELL_CLASSES).to(device)
+        self.head = nn.Linear(recipe.size.hidden, CELL_CLASSES + CELLS).to(device)
         self.seen = 0
         self.learned = 0
         self.optimizer = self._vision_optimizer()
@@ -107,19 +109,25 @@ class _Run:
         """Stage one."""
         bar = progress.add_task("cells", total=self.recipe.vision_steps, state="")
         visual = self.model.model.visual
+        cells = torch.arange(CELLS, device=self.device)
         grid = torch.tensor([[1, 2 * GRID, 2 * GRID]] * self.recipe.vision_batch)
         while self.seen < self.recipe.vision_steps:
             batch = self.curriculum.vision(self.seen)
             self._schedule(self.seen, self.recipe.vision_steps, 1e-3, 20)
             out = visual(batch.pixels.to(self.device), grid_thw=grid.to(self.device))
-            logits = self.head(out.pooler_output)
+            logits, places = self.head(out.pooler_output).split((CELL_CLASSES, CELLS), dim=-1)
             labels = batch.labels.to(self.device)
             loss = nn.functional.cross_entropy(logits, labels)
+            loss = loss + nn.functional.cross_entropy(
+                places, cells.expand(len(labels) // CELLS, -1).reshape(-1)
+            )
             self._step(loss)
             self.seen += 1
             occupied = labels > 0
             right = (logits.argmax(-1) == labels)[occupied].float().mean().item()
-            self._report(progress, bar, self.seen, "cells", loss.item(), {"occupied_right": right})
+            placed = (places.argmax(-1).view(-1, CELLS) == cells).float().mean().item()
+            told = {"occupied_right": right, "placed": placed}
+            self._report(progress, bar, self.seen, "cells", loss.item(), told)
         if self.learned == 0:
             self.optimizer = self._lesson_optimizer()
 
