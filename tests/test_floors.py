@@ -33,7 +33,7 @@ HEAVY = {
     "langchain_openai": {"catts.agents"},
     "langgraph": {"catts.graph"},
     "matplotlib": {"catts.evals", "catts.embedded"},
-    "typer": {"catts"},
+    "typer": {"catts", "catts.evals"},
 }
 """Heavy or one-purpose libraries, and the packages that may import them at all."""
 

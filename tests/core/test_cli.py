@@ -1,0 +1,146 @@
+"""The command line in this process: bad input, JSON, stored traces."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from catts import cli
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """`run("ask", ...)`: exit code, stdout, stderr of the command line."""
+    for key in ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(key, raising=False)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "picture.png"
+    Image.linear_gradient("L").resize((112, 112)).convert("RGB").save(path)
+    return str(path)
+
+
+def _refused(result: tuple[int, str, str], *words: str) -> None:
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1, err
+    assert "Traceback" not in err
+    for word in words:
+        assert word in err
+
+
+def test_missing_file(run, tmp_path):
+    _refused(run("ask", str(tmp_path / "none.png"), "What?"), "no file", "check the path")
+
+
+def test_a_folder_is_no_image(run, tmp_path):
+    _refused(run("ask", str(tmp_path), "What?"), "folder")
+
+
+def test_not_an_image(run, tmp_path):
+    path = tmp_path / "text.png"
+    path.write_text("no picture")
+    _refused(run("ask", str(path), "What?"), "not an image")
+
+
+def test_truncated_image(run, tmp_path, picture):
+    path = tmp_path / "half.png"
+    whole = Path(picture).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    _refused(run("ask", str(path), "What?"), "truncated")
+
+
+def test_twenty_thousand_pixels_square(run, tmp_path):
+    path = tmp_path / "huge.png"
+    Image.new("1", (20_000, 20_000)).save(path)
+    _refused(run("ask", str(path), "What?"), "too large", "20000 x 20000")
+
+
+def test_blank_question(run, picture):
+    _refused(run("ask", picture, "  "), "blank")
+
+
+def test_too_many_choices(run, picture):
+    choices = [part for i in range(27) for part in ("--choice", str(i))]
+    _refused(run("ask", picture, "What?", *choices), "up to 26")
+
+
+def test_unknown_base(run, picture):
+    _refused(run("ask", picture, "What?", "--base", "./nowhere"), "./nowhere", "give")
+
+
+def test_unknown_provider(run, picture, tiny_checkpoint):
+    base = str(tiny_checkpoint)
+    _refused(
+        run("ask", picture, "What?", "--base", base, "--expert", "nobody:model"),
+        "no provider 'nobody'",
+    )
+
+
+def test_missing_key(run, picture, tiny_checkpoint):
+    base = str(tiny_checkpoint)
+    _refused(
+        run("ask", picture, "What?", "--base", base, "--expert", "google_genai:gemini-x"),
+        "GOOGLE_API_KEY",
+    )
+
+
+@pytest.mark.parametrize("option", [("--samples", "0"), ("--routing", "none"), ("--seed", "-1")])
+def test_options_out_of_range(run, picture, option):
+    code, out, err = run("ask", picture, "What?", *option)
+    assert (code, out) == (2, "")
+    assert option[0] in err
+    assert "Traceback" not in err
+
+
+def test_no_trace_file(run, tmp_path):
+    _refused(run("trace", str(tmp_path / "none.jsonl")), "cannot read")
+
+
+def test_broken_trace_file(run, tmp_path):
+    path = tmp_path / "broken.jsonl"
+    path.write_text('{"version": 99}\n')
+    _refused(run("trace", str(path)), "version")
+
+
+def test_routings_are_the_graph_s():
+    from catts.graph.context import Routing
+
+    assert cli.Routing == Routing
+
+
+def test_ask_json_has_everything_and_votes_are_the_ballots_sum(run, picture, tiny_checkpoint):
+    base = str(tiny_checkpoint)
+    arguments = ("ask", picture, "Which?", "--choice", "left", "--choice", "right", "--json",
+                 "--base", base, "--expert", "base", "--samples", "2", "--routing", "paper",
+    )  # fmt: skip
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert len(out.splitlines()) == 1
+    result = json.loads(out)
+    wanted = {"answer", "votes", "ballots", "samples", "plan", "route", "critique", "usage",
+              "failed_roles"}  # fmt: skip
+    assert wanted <= result.keys()
+    assert len(result["samples"]) == 2
+    assert {"text", "answer", "confidence", "confidence_kind"} <= result["samples"][0].keys()
+    cast: dict[str, list[float]] = {}
+    for ballot in result["ballots"]:
+        assert ballot.keys() == {"source", "answer", "weight", "reason"}
+        cast.setdefault(ballot["answer"], []).append(ballot["weight"])
+    assert result["votes"] == {answer: math.fsum(weights) for answer, weights in cast.items()}
+    again = json.loads(run(*arguments)[1])
+    del result["usage"], again["usage"]  # the only part that holds times
+    assert again == result
