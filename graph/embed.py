@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -74,7 +75,8 @@ async def answer(
         choices: texts of a multiple-choice question, in order.
         context: models and policy to use; then `base`, `expert` and `settings` must be left out.
             Without it the models are loaded for this call and freed after it: for more than one
-            question, keep a context (`open_context`).
+            question, keep a context (`open_context`). Its `images` keep this image; a program that
+            runs for days gives each question `dataclasses.replace(context, images=ImageStore())`.
         base: the base model; see `catts.agents.spec.BaseSpec`.
         expert: the expert; see `catts.agents.spec.ExpertSpec`.
         checkpointer: stores the run under `config["configurable"]["thread_id"]`. A thread that
@@ -137,20 +139,22 @@ def as_node(context: Context) -> Callable[[Any, RunnableConfig], Awaitable[dict[
     The node reads `image` (one or a list), `question` and, if there are any, `choices` from the
     other graph's state, and writes `answer` and `trace` (the `Trace` as plain JSON data, so the
     other graph's checkpointer needs to know no type of ours). A channel that the other graph's
-    state lacks is not written. It runs without a checkpointer of its own; progress events reach
-    `astream(..., stream_mode="custom", subgraphs=True)` of the other graph.
+    state lacks is not written. It runs without a checkpointer of its own, and keeps an image only
+    for its question; progress events reach `astream(..., stream_mode="custom", subgraphs=True)` of
+    the other graph.
     """
     graph = build_graph(checkpointer=False)
 
     async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:
+        held = replace(context, images=ImageStore())
         asked = await asyncio.to_thread(
             ask,
-            context.images,
+            held.images,
             _read(state, "image"),
             _read(state, "question"),
             _read(state, "choices", ()) or (),
         )
-        trace = await _run(graph, asked, context, config, None)
+        trace = await _run(graph, asked, held, config, None)
         return {"answer": trace.answer, "trace": trace.model_dump(mode="json")}
 
     return catts
@@ -169,13 +173,14 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
     async def look(
         image: str, question: str, config: RunnableConfig, choices: list[str] | None = None
     ) -> tuple[str, dict[str, Any]]:
+        held = replace(context, images=ImageStore())
         try:
             asked = await asyncio.to_thread(
-                ask, context.images, _inside(root, image), question, choices or ()
+                ask, held.images, _inside(root, image), question, choices or ()
             )
         except InputError as error:
             raise ToolException(str(error)) from error
-        trace = await _run(graph, asked, context, config, None)
+        trace = await _run(graph, asked, held, config, None)
         return summary(trace), trace.model_dump(mode="json")
 
     def look_sync(

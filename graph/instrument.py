@@ -41,6 +41,7 @@ Handler = Callable[..., Awaitable[Command[str]]]
 
 
 _MAX_MESSAGE = 500
+_FORESEEN = (RoleError, EngineError, ConnectionError, TimeoutError)
 
 
 class _Failed(Exception):  # noqa: N818 - a carrier between node and handler, never seen by callers
@@ -61,15 +62,24 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
         asked = state.question.digest
         _tell(runtime, Started(question=asked, node=name, attempt=attempt))
         start = time.perf_counter()
-        async with _span(context, name, asked) as span:
-            try:
-                update, usage = await work(state, context)
-            except (RoleError, EngineError, ConnectionError, TimeoutError) as error:
-                raise _failed(name, error, time.perf_counter() - start) from error
-            run = NodeRun(node=name, status="ok", usage=usage, seconds=time.perf_counter() - start)
-            update = update | {"runs": Overwrite((run,)) if name == "sampler" else (run,)}
-            if span is not None:
-                span.result(update)
+        failed: _Failed | None = None
+        try:
+            async with _span(context, name, asked) as span:
+                try:
+                    update, usage = await work(state, context)
+                except _FORESEEN as error:
+                    failed = _failed(name, error, time.perf_counter() - start)
+                    raise
+                run = NodeRun(
+                    node=name, status="ok", usage=usage, seconds=time.perf_counter() - start
+                )
+                update = update | {"runs": Overwrite((run,)) if name == "sampler" else (run,)}
+                if span is not None:
+                    span.result(update)
+        except _FORESEEN as error:
+            if failed is not None:
+                raise failed from error
+            raise
         for event in events_of(name, asked, update):
             _tell(runtime, event)
         return update

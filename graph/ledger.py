@@ -116,7 +116,8 @@ def candidates(samples: Sequence[SampleRecord]) -> tuple[Candidate, ...]:
             answer=answer,
             count=len(groups[answer]),
             confidence=math.fsum(groups[answer]) / len(groups[answer]),
-            share=min(1.0, share),
+            # the shares sum to 1 but for rounding, which must not keep a lone answer below 1
+            share=1.0 if len(shares) == 1 else min(1.0, share),
         )
         for answer, share in shares.items()
     )

@@ -1,0 +1,115 @@
+"""Every example runs on the embedded models, as a person would run it."""
+
+import base64
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.tools import BaseTool
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = (ROOT / "embedded" / "models" / "base").is_dir()
+
+models = [
+    pytest.mark.models,
+    pytest.mark.skipif(not SHIPPED, reason="the embedded models are not shipped yet"),
+]
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    image = Image.new("RGB", (112, 112), "white")
+    ImageDraw.Draw(image).ellipse((30, 30, 70, 70), fill="red")
+    path = tmp_path / "picture.png"
+    image.save(path)
+    return path
+
+
+def data_url(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+class Agent(GenericFakeChatModel):
+    """Follows a script, where an agent's model would decide."""
+
+    def bind_tools(self, tools: Any, **options: Any) -> "Agent":
+        assert [t.name for t in tools if isinstance(t, BaseTool)] == ["look_at_image"]
+        return self
+
+
+def agent(**arguments: Any) -> Agent:
+    def replies() -> Iterator[AIMessage]:
+        call = {"name": "look_at_image", "id": "1", "args": arguments}
+        yield AIMessage(content="", tool_calls=[{**call, "type": "tool_call"}])
+        yield AIMessage(content="done")
+
+    return Agent(messages=replies())
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "examples").glob("*.py")))
+def test_every_example_loads_without_loading_models(name: str) -> None:
+    module = example(name)
+    assert module.__doc__
+    assert hasattr(module, "graph" if name == "langgraph_app" else "main")
+
+
+class TestOnEmbeddedModels:
+    pytestmark = models
+
+    async def test_answer(self, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        trace = await example("answer").main(
+            str(picture), "What colour is the circle?", "red", "blue"
+        )
+        assert trace.answer is not None
+        assert trace.question.choices == ("red", "blue")
+        assert str(trace.answer) in capsys.readouterr().out
+
+    async def test_as_node(self, picture: Path) -> None:
+        state = await example("as_node").main(str(picture), "How many shapes are there?")
+        assert state["report"].startswith("The answer is")
+        assert state["trace"]["answer"] == state["answer"]
+
+    async def test_as_tool(self, picture: Path) -> None:
+        messages = await example("as_tool").main(
+            str(picture.parent),
+            "How many shapes are in picture.png?",
+            agent(image="picture.png", question="How many shapes are there?"),
+        )
+        (told,) = [m for m in messages if isinstance(m, ToolMessage)]
+        assert told.status == "success"
+        assert told.artifact["answer"] is not None
+
+    @pytest.mark.parametrize("expert", ["embedded", "base", "folder"])
+    async def test_local_expert(self, picture: Path, expert: str) -> None:
+        spec = str(ROOT / "embedded" / "models" / "expert") if expert == "folder" else expert
+        trace = await example("local_expert").main(str(picture), "How many shapes are there?", spec)
+        assert trace.answer is not None
+        assert trace.usage.expert_calls >= 3
+
+    @pytest.mark.parametrize("form", ["path", "data url"])
+    async def test_the_served_graph(self, picture: Path, form: str) -> None:
+        with (ROOT / "langgraph.json").open() as file:
+            where, _, name = json.load(file)["graphs"]["catts"].partition(":")
+        graph = getattr(example(Path(where).stem), name)
+        image = str(picture) if form == "path" else data_url(picture)
+        result = await graph.ainvoke(
+            {"image": image, "question": "How many shapes are there?", "choices": []}
+        )
+        assert result["answer"] is not None
+        assert result["trace"]["version"] == 1

@@ -1,0 +1,240 @@
+"""The graph inside other programs, on scripted models."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.messages import ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from PIL import Image
+from pydantic import BaseModel, ValidationError
+from scripted_models import ScriptedEngine, ScriptedExpert
+
+from catts.errors import ImageError, InputError, RoleError
+from catts.graph.build import build_graph
+from catts.graph.context import Context
+from catts.graph.embed import answer, answer_sync, as_node, as_tool
+from catts.graph.events import Answered, BallotCast, Event, Failed, Routed, parse_event
+from catts.graph.trace import Trace
+from catts.question import Question
+
+
+def context(**options: Any) -> Context:
+    return Context.of(
+        ScriptedEngine(), ScriptedExpert(**options.pop("expert", {})), routing="paper", **options
+    )
+
+
+def test_the_synchronous_call(picture: Image.Image) -> None:
+    assert answer_sync(picture, "?", context=context()).answer == "3"
+
+
+async def test_the_synchronous_call_refuses_a_running_loop(picture: Image.Image) -> None:
+    with pytest.raises(InputError, match="await answer"):
+        answer_sync(picture, "?", context=context())
+
+
+async def test_several_images_keep_their_order(picture: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "second.png"
+    Image.new("RGB", (5, 7)).save(path)
+    held = context()
+    trace = await answer([picture, path], "?", context=held)
+    assert [held.images.get(d).size for d in trace.question.images] == [(24, 16), (5, 7)]
+    assert held.engine.sizes == [(24, 16), (5, 7)]  # type: ignore[attr-defined]
+
+
+async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> None:
+    engine, expert = ScriptedEngine(), ScriptedExpert()
+    trace = await answer(picture, "?", base=engine, expert=expert, routing="parallel")
+    assert trace.policy.routing == "parallel"
+
+
+@pytest.mark.parametrize(
+    ("image", "question", "options", "message"),
+    [
+        ("/nowhere/a.png", "?", {}, "no file"),
+        (b"not an image", "?", {}, "not an image"),
+        (None, " ", {}, "blank"),
+        (None, "?", {"choices": ["x"] * 27}, "up to 26"),
+        (None, "?", {"samples": 3}, "not both"),
+    ],
+)
+async def test_what_cannot_be_used_is_an_input_error(
+    picture: Image.Image, image: Any, question: str, options: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        await answer(picture if image is None else image, question, context=context(), **options)
+
+
+async def test_events_tell_the_whole_run(picture: Image.Image) -> None:
+    events: list[Event] = []
+    held = context(expert={"fail": {"voter": RoleError("voter", "no")}})
+    trace = await answer(picture, "?", context=held, on_event=events.append)
+    ballots = [e for e in events if isinstance(e, BallotCast)]
+    assert sorted((b.source, b.answer, b.weight) for b in ballots) == sorted(
+        (b.source, b.answer, b.weight) for b in trace.ballots
+    )
+    assert [e.to for e in events if isinstance(e, Routed)] == [d.to for d in trace.route]
+    assert [e.node for e in events if isinstance(e, Failed)] == ["voter"]
+    last = events[-1]
+    assert isinstance(last, Answered)
+    assert (last.answer, last.votes) == (trace.answer, trace.votes)
+    assert events[0].model_dump() == {
+        "v": 1,
+        "question": trace.question.digest,
+        "node": "sampler",
+        "event": "started",
+        "attempt": 1,
+    }
+
+
+async def test_streamed_events_are_plain_json(picture: Image.Image) -> None:
+    held = context()
+    question = Question(text="?", images=(held.images.put(picture),))
+    kinds = []
+    async for data in build_graph().astream(
+        {"question": question}, context=held, stream_mode="custom"
+    ):
+        assert parse_event(json.loads(json.dumps(data))).model_dump(mode="json") == data
+        kinds.append(data["event"])
+    assert set(kinds) == {
+        "started", "sampled", "ballot", "finished", "routed", "planned", "criticised", "answered",
+    }  # fmt: skip
+    with pytest.raises(ValidationError):
+        parse_event({"event": "unheard"})
+
+
+class Parent(TypedDict, total=False):
+    image: Any
+    question: str
+    answer: str
+    trace: dict[str, Any]
+    length: int
+
+
+class ParentContext(TypedDict):
+    unit: str
+
+
+def parent(held: Context, schema: type = Parent, saver: Any = None) -> Any:
+    from langgraph.runtime import Runtime
+
+    async def after(state: Any, runtime: Runtime[ParentContext]) -> dict[str, Any]:
+        assert runtime.context == {"unit": "dots"}, "the other graph keeps its own context"
+        return {"length": len(dict(state)["answer"])}
+
+    builder = StateGraph(schema, context_schema=ParentContext)
+    builder.add_node("look", as_node(held))
+    builder.add_node("after", after)
+    builder.add_edge(START, "look")
+    builder.add_edge("look", "after")
+    builder.add_edge("after", END)
+    return builder.compile(checkpointer=saver)
+
+
+@pytest.mark.parametrize("schema", ["typed dict", "pydantic"])
+async def test_as_a_node_of_another_graph(
+    schema: str, picture: Image.Image, tmp_path: Path
+) -> None:
+    class Model(BaseModel):
+        image: Any
+        question: str
+        answer: str | None = None
+        length: int = 0
+
+    path = tmp_path / "a.png"
+    picture.save(path)
+    graph = parent(context(), Parent if schema == "typed dict" else Model, saver=InMemorySaver())
+    result = await graph.ainvoke(
+        {"image": str(path), "question": "?"},
+        {"configurable": {"thread_id": "1"}},
+        context={"unit": "dots"},
+    )
+    assert (result["answer"], result["length"]) == ("3", 1)
+    if schema == "typed dict":
+        assert Trace.model_validate(result["trace"]).answer == "3"
+
+
+async def test_events_pass_through_another_graph(picture: Image.Image) -> None:
+    events = [
+        parse_event(data).event
+        async for _, data in parent(context()).astream(
+            {"image": picture, "question": "?"},
+            context={"unit": "dots"},
+            stream_mode="custom",
+            subgraphs=True,
+        )
+    ]
+    assert events[0] == "started"
+    assert events[-1] == "answered"
+
+
+async def test_callbacks_pass_through_another_graph(picture: Image.Image) -> None:
+    names: set[str] = set()
+
+    class Handler(AsyncCallbackHandler):
+        async def on_chain_start(self, *args: Any, **options: Any) -> None:
+            names.add(str(options.get("name")))
+
+    await parent(context()).ainvoke(
+        {"image": picture, "question": "?"}, {"callbacks": [Handler()]}, context={"unit": "dots"}
+    )
+    assert {"look", "catts", "sampler"} <= names
+
+
+async def test_a_node_without_a_question_says_what_it_reads() -> None:
+    with pytest.raises(InputError, match="reads `image` and `question`"):
+        await parent(context()).ainvoke({"question": "?"}, context={"unit": "dots"})
+
+
+async def test_as_a_tool(picture: Image.Image, tmp_path: Path) -> None:
+    picture.save(tmp_path / "dots.png")
+    tool = as_tool(context(), tmp_path)
+    assert set(tool.args) == {"image", "question", "choices"}
+    call = {
+        "name": tool.name,
+        "id": "1",
+        "type": "tool_call",
+        "args": {"image": "dots.png", "question": "How many?"},
+    }
+    for message in (await tool.ainvoke(call), await asyncio.to_thread(tool.invoke, call)):
+        assert isinstance(message, ToolMessage)
+        assert message.content == "3 (54% of the votes)"
+        assert Trace.model_validate(message.artifact).answer == "3"
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "link.png", "a\0b", "x" * 999])
+async def test_a_tool_opens_nothing_outside_its_folder(name: str, tmp_path: Path) -> None:
+    (folder := tmp_path / "images").mkdir()
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (3, 3)).save(secret)
+    (folder / "link.png").symlink_to(secret)
+    held = context()
+    told = await as_tool(held, folder).ainvoke({"image": name, "question": "?"})
+    assert held.engine.calls == []  # type: ignore[attr-defined]
+    assert "secret" not in told
+
+
+async def test_a_tool_tells_the_agent_what_went_wrong(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    tool = as_tool(context(), tmp_path)
+    assert "there are notes.txt" in await tool.ainvoke({"image": "b.png", "question": "?"})
+    assert "not an image" in await tool.ainvoke({"image": "notes.txt", "question": "?"})
+
+
+def test_the_picture_shows_the_nodes_and_no_plumbing() -> None:
+    from catts.graph.picture import mermaid
+
+    drawn = mermaid()
+    for edge in ("sampler --> route", "route -.-> voter", "voter --> route", "decide --> __end__"):
+        assert edge in drawn
+    assert "__error_handler__" not in drawn
+
+
+async def test_a_missing_image_in_the_store(picture: Image.Image) -> None:
+    with pytest.raises(ImageError):
+        await answer("data:image/png;base64,AAAA", "?", context=context())

@@ -1,0 +1,139 @@
+from typing import Any
+
+import pytest
+
+from catts.agents.protocol import Usage
+from catts.calibration import ConfidenceMap
+from catts.graph.context import Policy
+from catts.graph.ledger import Ballot, sample_ballots
+from catts.graph.records import CritiqueRecord, NodeRun, PlanRecord, SampleRecord, Worker
+from catts.graph.routing import chosen, decide_route
+from catts.graph.state import State
+from catts.question import Question
+
+SPLIT = (("3", 2.0), ("3", 2.0), ("4", 1.0))
+PLAN = PlanRecord(order=("self_check", "critic", "voter"), source="planner")
+
+
+def state(*done: Worker, said: tuple[tuple[str | None, float], ...] = SPLIT, **held: Any) -> State:
+    samples = tuple(
+        SampleRecord(text="", answer=a, confidence=c, confidence_kind="top_k_mean", weight=c)
+        for a, c in said
+    )
+    runs = tuple(NodeRun(node=n, status="ok", usage=Usage(), seconds=0) for n in ("sampler", *done))
+    ballots = sample_ballots(samples) + held.pop("cast", ())
+    return State(question=Question(text="?"), samples=samples, ballots=ballots, runs=runs, **held)
+
+
+def cast(source: str, answer: str, weight: float) -> Ballot:
+    return Ballot(source=source, answer=answer, weight=weight, reason="")  # type: ignore[arg-type]
+
+
+def test_paper_runs_every_module_once_in_the_planners_order() -> None:
+    policy = Policy(routing="paper", accept=0.1, reflect_below=0.0)
+    critique = CritiqueRecord(text="no", answer="3")
+    told = [
+        decide_route(state(), policy),
+        decide_route(state("planner", plan=PLAN), policy),
+        decide_route(state("planner", "self_check", plan=PLAN), policy),
+        decide_route(
+            state("planner", "self_check", "critic", plan=PLAN, critique=critique), policy
+        ),
+        decide_route(
+            state("planner", "self_check", "critic", "reanswer", plan=PLAN, critique=critique),
+            policy,
+        ),
+        decide_route(
+            state(
+                "planner", "self_check", "critic", "reanswer", "voter", plan=PLAN, critique=critique
+            ),
+            policy,
+        ),
+    ]
+    assert [d.to for d in told] == [
+        ("planner",), ("self_check",), ("critic",), ("reanswer",), ("voter",), ("decide",),
+    ]  # fmt: skip
+    assert [d.rule for d in told] == ["plan", "module", "module", "reanswer", "module", "finished"]
+
+
+def test_planned_accepts_a_clear_leader_before_any_expert_call() -> None:
+    decision = decide_route(state(), Policy(accept=0.8))
+    assert (decision.to, decision.rule) == (("decide",), "accept")
+    assert decision.numbers == {"share": 0.8, "accept": 0.8}
+    assert decide_route(state(), Policy(accept=0.81)).to == ("planner",)
+
+
+def test_planned_visits_the_critic_only_below_the_threshold() -> None:
+    plan = PlanRecord(order=("critic", "voter", "self_check"), source="planner")
+    held = state("planner", plan=plan)
+    below = decide_route(held, Policy(reflect_below=2.01))
+    at = decide_route(held, Policy(reflect_below=2.0))
+    assert (below.to, at.to) == (("critic",), ("voter",))
+    assert "no critic" in at.reason
+    assert at.numbers["certainty"] == 2.0
+
+
+def test_the_threshold_is_in_units_of_the_mapped_probability() -> None:
+    fitted = ConfidenceMap(kind="top_k_mean", x=(0.0, 4.0), y=(0.0, 1.0), fitted_on="test")
+    plan = PlanRecord(order=("critic", "voter", "self_check"), source="planner")
+    held = state("planner", plan=plan)
+    assert decide_route(held, Policy(confidence_map=fitted, reflect_below=0.51)).to == ("critic",)
+    assert decide_route(held, Policy(confidence_map=fitted, reflect_below=0.50)).to == ("voter",)
+
+
+def test_planned_stops_when_the_lead_exceeds_what_is_to_come() -> None:
+    plan = PlanRecord(order=("voter", "self_check", "critic"), source="planner")
+    policy = Policy(reflect_below=-1.0)
+    voter = (cast("voter", "3", 0.45), cast("voter", "4", 0.05))
+    decision = decide_route(state("planner", "voter", plan=plan, cast=voter), policy)
+    assert (decision.to, decision.rule) == (("decide",), "settled")
+    assert decision.numbers["lead"] == pytest.approx(1.0)
+    assert decision.numbers["to_come"] == 0.5
+    exactly = (cast("voter", "4", 0.1),)
+    undecided = decide_route(state("planner", "voter", plan=plan, cast=exactly), policy)
+    assert undecided.numbers["lead"] == pytest.approx(0.5)
+    tied = decide_route(
+        state("planner", "voter", said=(("3", 1.0), ("4", 1.0)), plan=plan, cast=voter), policy
+    )
+    assert tied.to == ("self_check",), "a lead of 0.4 can still be overtaken by 0.5"
+
+
+def test_paper_never_stops_early() -> None:
+    plan = PlanRecord(order=("voter", "self_check", "critic"), source="planner")
+    voter = (cast("voter", "3", 5.0),)
+    policy = Policy(routing="paper")
+    assert decide_route(state("planner", "voter", plan=plan, cast=voter), policy).to == (
+        "self_check",
+    )
+
+
+def test_parallel_runs_all_modules_side_by_side_without_a_planner() -> None:
+    policy = Policy(routing="parallel", accept=0.0)
+    assert decide_route(state(), policy).to == ("voter", "critic", "self_check")
+    critique = CritiqueRecord(text="no", answer="3")
+    after = state("voter", "critic", "self_check", critique=critique)
+    assert decide_route(after, policy).to == ("reanswer",)
+    done = state("voter", "critic", "self_check", "reanswer", critique=critique)
+    assert decide_route(done, policy).to == ("decide",)
+
+
+@pytest.mark.parametrize("routing", ["paper", "planned", "parallel"])
+def test_a_failed_critic_has_no_reanswer(routing: Any) -> None:
+    policy = Policy(routing=routing, reflect_below=99)
+    done = state("planner", "voter", "critic", "self_check", plan=PLAN)
+    assert decide_route(done, policy).to == ("decide",)
+
+
+@pytest.mark.parametrize("routing", ["paper", "planned", "parallel"])
+def test_nothing_to_vote_on_goes_straight_to_decide(routing: Any) -> None:
+    decision = decide_route(state(said=((None, 1.0),)), Policy(routing=routing))
+    assert (decision.to, decision.rule) == (("decide",), "no_candidates")
+
+
+def test_a_decision_says_what_it_came_after_and_the_router_reads_it() -> None:
+    policy = Policy(routing="paper")
+    first = decide_route(state(), policy)
+    assert (first.step, first.after) == (0, ("sampler",))
+    second = decide_route(state("planner", plan=PLAN, route=(first,)), policy)
+    assert (second.step, second.after) == (1, ("planner",))
+    assert chosen(state("planner", plan=PLAN, route=(first, second))) == ["self_check"]

@@ -1,0 +1,376 @@
+"""Whole runs on scripted models: routes, ballots, failures, time limits, cancellation."""
+
+import asyncio
+import itertools
+import math
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.callbacks import AsyncCallbackHandler
+from PIL import Image
+from scripted_models import ScriptedEngine, ScriptedExpert
+
+from catts.agents.expert import MODULES
+from catts.errors import EngineError, ImageError, MissingContextError, NodeFailedError, RoleError
+from catts.graph.build import build_graph
+from catts.graph.context import Context
+from catts.graph.embed import answer
+from catts.graph.ledger import tally
+from catts.graph.trace import Trace
+from catts.perception.noise import add_noise, noise_seed
+from catts.question import Question
+
+PICTURE = Image.new("RGB", (24, 16), "teal")
+
+
+async def run(
+    engine: ScriptedEngine | None = None,
+    expert: ScriptedExpert | None = None,
+    routing: str = "paper",
+    **settings: Any,
+) -> Trace:
+    context = Context.of(
+        engine or ScriptedEngine(), expert or ScriptedExpert(), routing=routing, **settings
+    )
+    return await answer(PICTURE, "How many dots?", context=context)
+
+
+def others(trace: Trace, *sources: str) -> list[tuple[str, str, float]]:
+    return [(b.source, b.answer, b.weight) for b in trace.ballots if b.source not in sources]
+
+
+async def test_a_paper_run_casts_every_ballot_of_the_formula() -> None:
+    engine = ScriptedEngine((("3", 2.0), ("3", 2.5), ("4", 3.0), ("", 9.0)))
+    expert = ScriptedExpert(votes={"3": 0.25, "4": 0.75}, order=("critic", "voter", "self_check"))
+    trace = await run(engine, expert, tau1=0.4, tau2=0.3, tau3=0.2)
+    assert trace.votes["3"] == pytest.approx(4.5 / 7.5 + 0.4 * 0.25 + 0.2)
+    assert trace.votes["4"] == pytest.approx(3.0 / 7.5 + 0.4 * 0.75 + 0.3)
+    assert trace.answer == "4"
+    assert [step for d in trace.route for step in d.to] == [
+        "planner", "critic", "reanswer", "voter", "self_check", "decide",
+    ]  # fmt: skip
+    assert engine.calls == ["sample", "reanswer", "contrast"]
+    assert expert.calls == ["planner", "critic", "voter"]
+    assert expert.criticised[0][0] == "3", "the critic reads the leader of V_internal"
+    assert engine.critiques == ["count again"]
+    assert trace.samples[3].answer is None
+    assert not trace.failures
+    assert trace.usage.total.calls == 6
+    assert trace.usage.expert_calls == 3
+    assert all(node.seconds > 0 for node in trace.usage.nodes)
+
+
+async def test_the_noised_picture_can_be_made_again_from_the_trace() -> None:
+    engine = ScriptedEngine()
+    trace = await run(engine, noise_t=700)
+    assert trace.self_check is not None
+    (noised,) = trace.self_check.noised
+    assert (noised.t, noised.region) == (700, None)
+    assert noised.seed == noise_seed(trace.question.images[0], 700)
+    assert engine.noised == [add_noise(PICTURE, noised.t, noised.seed).tobytes()]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(MODULES)))
+async def test_any_order_of_the_modules_gives_the_same_tally(order: Any) -> None:
+    votes = {"3": 0.3, "4": 0.7}
+    mine = await run(expert=ScriptedExpert(votes=votes, order=order))
+    reference = await run(expert=ScriptedExpert(votes=votes), routing="parallel")
+    assert mine.votes == reference.votes
+    assert mine.ballots == reference.ballots
+    assert mine.answer == reference.answer
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    said=st.lists(
+        st.tuples(st.sampled_from(["3", "4", "5", ""]), st.floats(0.1, 9)), min_size=1, max_size=6
+    ),
+    order=st.permutations(MODULES),
+    slow=st.permutations(("voter", "critic")),
+    taus=st.tuples(*[st.floats(0, 2)] * 3),
+)
+def test_formula_and_order_hold_for_any_script(
+    said: list[tuple[str, float]], order: Any, slow: Any, taus: tuple[float, float, float]
+) -> None:
+    def go(routing: str) -> Trace:
+        engine = ScriptedEngine(said, reanswer="5", contrast="4", slow={"contrast": 0.001})
+        expert = ScriptedExpert(order=order, slow={slow[0]: 0.002})
+        tau1, tau2, tau3 = taus
+        return asyncio.run(run(engine, expert, routing, tau1=tau1, tau2=tau2, tau3=tau3))
+
+    paper, parallel = go("paper"), go("parallel")
+    assert paper.votes == parallel.votes
+    assert paper.answer == parallel.answer
+    readable = [(a, c) for a, c in said if a]
+    if not readable:
+        assert paper.no_answer == "no_readable_answer"
+        return
+    total = math.fsum(c for _, c in readable)
+    names = sorted({a for a, _ in readable})
+    by_hand = {
+        a: math.fsum(c for b, c in readable if b == a) / total + taus[0] / len(names) for a in names
+    }
+    by_hand["5"] = by_hand.get("5", 0.0) + taus[1]
+    by_hand["4"] = by_hand.get("4", 0.0) + taus[2]
+    assert paper.votes == pytest.approx(by_hand)
+    assert paper.votes == tally(paper.ballots)
+
+
+FAILURES = {
+    "voter": (
+        {}, {"voter": RoleError("voter", "no", cause="X")}, {"voter"}
+    ),
+    "critic": ({}, {"critic": RoleError("critic", "no")}, {"critic"}),
+    "reanswer": ({"reanswer": EngineError("out of memory")}, {}, {"critic"}),
+    "self_check": ({"contrast": EngineError("cannot")}, {}, {"self_check"}),
+    "planner": ({}, {"planner": RoleError("planner", "no")}, set()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("routing", ["paper", "parallel"])
+@pytest.mark.parametrize("node", FAILURES)
+async def test_a_failing_role_changes_no_other_ballot(node: str, routing: str) -> None:
+    if (node, routing) == ("planner", "parallel"):
+        pytest.skip("parallel calls no planner")
+    engine_fails, expert_fails, lost = FAILURES[node]
+    whole = await run(routing=routing)
+    trace = await run(ScriptedEngine(fail=engine_fails), ScriptedExpert(fail=expert_fails), routing)
+    assert trace.answer is not None
+    assert trace.failed_roles == (node,)
+    assert others(trace) == others(whole, *lost)
+    assert trace.failures[0].message
+    run_of = {n.node: n for n in trace.usage.nodes}
+    assert run_of[node].status == "failed"
+    if node == "planner":
+        assert trace.plan is not None
+        assert (trace.plan.source, trace.plan.order) == ("default", MODULES)
+    if node == "reanswer":
+        assert trace.critique is not None, "what the critic said stays visible"
+
+
+async def test_every_module_failing_still_answers_from_the_samples() -> None:
+    trace = await run(
+        ScriptedEngine(fail={"contrast": EngineError("no")}),
+        ScriptedExpert(fail={r: RoleError(r, "down") for r in ("planner", "voter", "critic")}),
+    )
+    assert trace.answer == "3"
+    assert trace.failed_roles == ("planner", "voter", "critic", "self_check")
+    assert others(trace, "sample") == []
+
+
+async def test_a_failed_role_keeps_what_it_cost() -> None:
+    from scripted_models import ONE_CALL
+
+    error = RoleError("voter", "malformed twice", cause="ReplyError", usage=ONE_CALL + ONE_CALL)
+    trace = await run(expert=ScriptedExpert(fail={"voter": error}))
+    assert trace.failures[0].error == "ReplyError"
+    assert trace.failures[0].message == "malformed twice"
+    assert trace.usage.expert_calls == 4
+
+
+async def test_a_failed_sampler_is_a_typed_absence_of_an_answer() -> None:
+    engine = ScriptedEngine(fail={"sample": EngineError("out of memory")})
+    trace = await run(engine)
+    assert (trace.answer, trace.no_answer) == (None, "sampler_failed")
+    assert trace.votes == {}
+    assert trace.failures[0].message == "out of memory"
+    assert engine.calls == ["sample"]
+
+
+async def test_unreadable_and_unweighable_samples_are_told_apart() -> None:
+    unreadable = await run(ScriptedEngine((("", 1.0), ("", 2.0))))
+    assert (unreadable.answer, unreadable.no_answer) == (None, "no_readable_answer")
+    unweighable = await run(ScriptedEngine((("3", 1.0),), kind="mean_logprob"))
+    assert (unweighable.answer, unweighable.no_answer) == (None, "no_confidence")
+    assert unweighable.samples[0].confidences == {"mean_logprob": 1.0}
+
+
+async def test_unreadable_modules_cast_no_ballot() -> None:
+    trace = await run(ScriptedEngine(reanswer="", contrast=""))
+    assert others(trace, "sample", "voter") == []
+    assert trace.reanswer is not None
+    assert trace.reanswer.answer is None
+    assert not trace.failures
+
+
+@pytest.mark.parametrize(
+    "votes",
+    [{"3": 0.9, "4": 0.9}, {"3": float("nan"), "4": 1.0}, {"3": -0.5, "4": 1.5}],
+)
+async def test_a_plugged_in_voter_is_checked(votes: dict[str, float]) -> None:
+    trace = await run(expert=ScriptedExpert(votes=votes))
+    assert trace.failed_roles == ("voter",)
+    assert others(trace, "sample", "critic", "self_check") == []
+
+
+async def test_a_plugged_in_planner_is_checked() -> None:
+    trace = await run(expert=ScriptedExpert(order=("voter", "voter", "critic")))
+    assert trace.failed_roles == ("planner",)
+    assert trace.answer is not None
+
+
+async def test_lost_connections_are_retried_and_then_a_failure() -> None:
+    class Flaky(ScriptedEngine):
+        async def contrast(self, *args: Any, **options: Any) -> Any:
+            if self.calls.count("contrast") < 2:
+                self.calls.append("contrast")
+                raise EngineError("server gone") from ConnectionResetError()
+            return await super().contrast(*args, **options)
+
+    flaky = Flaky()
+    assert not (await run(flaky)).failures
+    assert flaky.calls.count("contrast") == 3
+    down = ScriptedEngine(fail={"contrast": ConnectionRefusedError("no server")})
+    trace = await run(down)
+    assert trace.failures[0].error == "ConnectionRefusedError"
+    assert down.calls.count("contrast") == 3
+    refused = ScriptedEngine(fail={"contrast": EngineError("will not")})
+    await run(refused)
+    assert refused.calls.count("contrast") == 1, "what cannot get better is not tried again"
+
+
+async def test_a_node_out_of_time_has_failed() -> None:
+    context = Context.of(ScriptedEngine(), ScriptedExpert(slow={"voter": 30}), routing="parallel")
+    question = Question(text="?", images=(context.images.put(PICTURE),))
+    graph = build_graph(node_timeout=0.2)
+    result = await graph.ainvoke({"question": question}, context=context)
+    assert [(f.node, f.error) for f in result["failures"]] == [("voter", "NodeTimeoutError")]
+    assert {b.source for b in result["ballots"]} == {"sample", "critic", "self_check"}
+
+
+@pytest.mark.parametrize("routing", ["paper", "parallel"])
+async def test_a_defect_ends_the_run_with_its_cause(routing: str) -> None:
+    with pytest.raises(NodeFailedError, match="voter failed with KeyError") as caught:
+        await run(expert=ScriptedExpert(fail={"voter": KeyError("bug")}), routing=routing)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_a_missing_image_is_the_callers_error() -> None:
+    context = Context.of(ScriptedEngine(), ScriptedExpert())
+    with pytest.raises(ImageError, match="no image"):
+        await build_graph().ainvoke(
+            {"question": Question(text="?", images=("0" * 64,))}, context=context
+        )
+
+
+@pytest.mark.parametrize("context", [None, {}, "x"])
+async def test_a_missing_context_is_a_typed_error(context: Any) -> None:
+    with pytest.raises((MissingContextError, TypeError), match=r"context|Context"):
+        await build_graph().ainvoke({"question": Question(text="?")}, context=context)
+
+
+async def test_cancelling_cancels() -> None:
+    asked = asyncio.Event()
+
+    class Slow(ScriptedEngine):
+        async def sample(self, *args: Any, **options: Any) -> Any:
+            asked.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(run(Slow()))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_thirty_two_questions_at_once_do_not_mix() -> None:
+    class Echo(ScriptedEngine):
+        async def sample(self, question: Question, images: Any, params: Any) -> Any:
+            number = question.text.split()[-1]
+            self._samples = ()
+            await asyncio.sleep(int(number) % 5 / 100)
+            assert images[0].size == (int(number) + 1, 9)
+            mine = ScriptedEngine(((number, 2.0), (f"9{number}", 1.5)))
+            return await mine.sample(question, images, params)
+
+        async def reanswer(self, question: Question, images: Any, **options: Any) -> Any:
+            mine = ScriptedEngine(reanswer=question.text.split()[-1])
+            return await mine.reanswer(question, images, **options)
+
+        async def contrast(self, question: Question, *args: Any, **options: Any) -> Any:
+            mine = ScriptedEngine(contrast=question.text.split()[-1])
+            return await mine.contrast(question, *args, **options)
+
+    context = Context.of(Echo(), ScriptedExpert(), routing="parallel")
+    seen: dict[int, list[str]] = {}
+
+    def ask(n: int) -> Any:
+        return answer(
+            Image.new("RGB", (n + 1, 9)),
+            f"Say {n}",
+            context=context,
+            on_event=lambda event: seen.setdefault(n, []).append(event.question),
+        )
+
+    traces = await asyncio.gather(*(ask(n) for n in range(32)))
+    for n, trace in enumerate(traces):
+        assert trace.answer == str(n)
+        assert set(trace.votes) == {str(n), f"9{n}"}
+        assert len(trace.ballots) == 6
+        assert set(seen[n]) == {trace.question.digest}
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, str]] = []
+
+    @asynccontextmanager
+    async def node(self, name: str, question: str) -> AsyncIterator["Recorder"]:
+        self.spans.append(("start", name))
+        self.last = name
+        try:
+            yield self
+        except BaseException as error:
+            self.spans.append((type(error).__name__, name))
+            raise
+        self.spans.append(("end", name))
+
+    def result(self, update: Mapping[str, object]) -> None:
+        self.spans.append(("result", self.last))
+        assert update
+
+
+async def test_an_observer_sees_start_result_and_end_of_every_node() -> None:
+    watch = Recorder()
+    expert = ScriptedExpert(fail={"voter": RoleError("voter", "no")})
+    await run(expert=expert, observer=watch)
+    for name in ("sampler", "planner", "critic", "reanswer", "self_check", "route", "decide"):
+        at = watch.spans.index(("start", name))
+        assert watch.spans[at : at + 3] == [("start", name), ("result", name), ("end", name)]
+    at = watch.spans.index(("start", "voter"))
+    assert watch.spans[at + 1] == ("RoleError", "voter")
+
+
+async def test_the_callers_callbacks_see_the_nodes() -> None:
+    names: set[str] = set()
+
+    class Handler(AsyncCallbackHandler):
+        async def on_chain_start(self, *args: Any, **options: Any) -> None:
+            names.add(str(options.get("name")))
+
+    context = Context.of(ScriptedEngine(), ScriptedExpert(), routing="paper")
+    await answer(PICTURE, "?", context=context, config={"callbacks": [Handler()]})
+    assert {"catts", "sampler", "voter", "decide"} <= names
+
+
+async def test_a_single_node_runs_alone(picture: Image.Image) -> None:
+    from langgraph.runtime import Runtime
+
+    from catts.graph.state import State
+
+    context = Context.of(ScriptedEngine(), ScriptedExpert())
+    question = Question(text="?", images=(context.images.put(picture),))
+    update = (
+        await build_graph()
+        .nodes["sampler"]
+        .bound.ainvoke(
+            State(question=question),
+            {"configurable": {"__pregel_runtime": Runtime(context=context)}},
+        )
+    )
+    assert len(update["samples"]) == 4
