@@ -34,7 +34,7 @@ class KindScore(NamedTuple):
 
 
 def score_kinds(items: Sequence[Item], rows: Sequence[Samples]) -> list[KindScore]:
-    """AUROC of every kind; a kind that some completion lacks is left out."""
+    """AUROC of every kind; a completion without the kind is left out."""
     hits = accuracy_of(items, rows)
     scores = []
     for kind in CONFIDENCE_KINDS:
@@ -43,6 +43,8 @@ def score_kinds(items: Sequence[Item], rows: Sequence[Samples]) -> list[KindScor
              [h for s, h in zip(row, hit, strict=True) if kind in s.confidence])
             for row, hit in zip(rows, hits, strict=True)
         ]  # fmt: skip
+        if not any(v for v, _ in kept):
+            continue
         values = [v for v, _ in kept]
         truth = [h for _, h in kept]
         pooled = auroc(np.concatenate(values), np.concatenate(truth))

@@ -1,0 +1,56 @@
+import pytest
+
+from catts.agents.protocol import SamplingParams
+from catts.agents.transformers_engine import TransformersEngine
+from catts.evals.collect import Collection
+from catts.evals.items import load_items
+
+PARAMS = SamplingParams(n=2, max_new_tokens=5, seed=1)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_checkpoint):
+    return TransformersEngine.load(tiny_checkpoint)
+
+
+def test_what_was_collected_is_not_asked_again(engine, tmp_path):
+    items = load_items("test", 3)
+    first = Collection(tmp_path, items, quiet=True).answers(engine, PARAMS)
+    calls = engine.usage.calls
+    second = Collection(tmp_path, items, quiet=True).answers(engine, PARAMS)
+    assert second == first
+    assert engine.usage.calls == calls
+    assert [len(row) for row in first] == [2, 2, 2]
+
+
+def test_other_settings_are_asked_anew(engine, tmp_path):
+    data = Collection(tmp_path, load_items("test", 2), quiet=True)
+    data.answers(engine, PARAMS)
+    data.answers(engine, PARAMS.model_copy(update={"seed": 2}))
+    shown = [item.noised(900, key_region=True) for item in data.items]
+    data.answers(engine, PARAMS, images=shown, shown="key 900")
+    Collection(tmp_path, load_items("test", 3), quiet=True).answers(engine, PARAMS)
+    assert len(list(tmp_path.glob("answers-*.jsonl"))) == 4
+
+
+def test_a_killed_collection_leaves_nothing_half_done(engine, tmp_path, monkeypatch):
+    items = load_items("test", 2)
+    data = Collection(tmp_path, items, quiet=True)
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "sample_many_sync", die)
+        with pytest.raises(KeyboardInterrupt):
+            data.answers(engine, PARAMS)
+    assert not list(tmp_path.glob("*.jsonl"))
+    assert len(data.answers(engine, PARAMS)) == 2
+
+
+def test_a_malformed_reply_is_no_vote(engine, tmp_path):
+    """Random weights write nonsense: every role fails, none is made up."""
+    data = Collection(tmp_path, load_items("test", 2), quiet=True)
+    params = SamplingParams(n=1, temperature=0, max_new_tokens=5)
+    assert data.critiques(engine, [("1", "because")] * 2, params) == [None, None]
+    assert data.votes(engine, [(), ()], params) == [None, None]

@@ -1,0 +1,105 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catts.agents.protocol import Sample
+from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds, turned_right
+from catts.evals.items import load_items
+from catts.evals.verdicts import Verdict, accuracy_of, gold, read_rows, right
+from catts.graph.context import Policy
+
+ITEM = load_items("test", 1)[0]
+TRUTH = ITEM.example.answer
+POLICY = Policy(confidence_kind="top_k_mean")
+
+
+def said(answer: str, confidence: float) -> Sample:
+    return Sample(
+        text=f"<think>x</think>\\boxed{{{answer}}}",
+        confidence={"top_k_mean": confidence, "min_logprob": -1 / confidence},
+    )
+
+
+def verdict(*answers: tuple[str, float], **roles: object) -> Verdict:
+    samples = tuple(said(*a) for a in answers)
+    made = read_rows([ITEM], [samples], POLICY)[0]
+    return Verdict(made.item, made.policy, made.samples, **roles)  # type: ignore[arg-type]
+
+
+def test_right_is_about_the_answer_and_not_the_text():
+    assert right(ITEM, said(TRUTH, 1.0))
+    assert not right(ITEM, said("99", 1.0))
+    assert not right(ITEM, Sample(text=f"I saw {TRUTH} of them, or not"))
+    assert accuracy_of([ITEM], [[said(TRUTH, 1.0), said("99", 1.0)]]) == [[1.0, 0.0]]
+
+
+@given(st.lists(st.tuples(st.sampled_from([TRUTH, "98", "99"]), st.floats(0.1, 30)), min_size=1))
+def test_the_tally_is_the_formula(answers):
+    given_answers = verdict(*answers)
+    k = len(given_answers.field)
+    vote = tuple(1 / k for _ in range(k))
+    full = verdict(*answers, vote=vote, reanswer=TRUTH, self_check="98")
+    total = math.fsum(c for _, c in answers)
+    internal = math.fsum(c for a, c in answers if a == TRUTH) / total
+    listed = any(c.answer == TRUTH for c in full.field)
+    expected = internal + 0.5 * (1 / k if listed else 0) + 0.5
+    everything = 1 + 0.5 + 0.5 + 0.5
+    share = full.share("sample", "voter", "critic", "self_check")
+    assert share == pytest.approx(expected / everything)
+
+
+def test_a_subset_leaves_the_others_out():
+    full = verdict(("98", 2.0), (TRUTH, 1.0), vote=(0.0, 1.0), reanswer=TRUTH)
+    assert not full.won("sample")
+    assert full.won("sample", "voter")
+    assert full.share("sample") == pytest.approx(1 / 3)
+    assert gold(ITEM) == TRUTH
+
+
+def test_without_a_readable_answer_nothing_is_won():
+    silent = read_rows([ITEM], [(Sample(text="no idea"),)], POLICY)[0]
+    assert silent.spoken == ("", "")
+    assert silent.share("sample") == 0
+    assert not silent.won("sample")
+
+
+def test_turned_right_counts_both_ways():
+    assert turned_right(verdict(("98", 1.0), reanswer=TRUTH)) == 1
+    assert turned_right(verdict((TRUTH, 1.0), reanswer="98")) == -1
+    assert turned_right(verdict((TRUTH, 1.0), reanswer=TRUTH)) == 0
+    assert turned_right(verdict((TRUTH, 1.0))) == 0
+
+
+def test_reflection_stops_where_the_critic_starts_to_harm():
+    helped = [verdict(("98", c), reanswer=TRUTH) for c in (1.0, 2.0)]
+    harmed = [verdict((TRUTH, c), reanswer="98") for c in (3.0, 4.0)]
+    threshold = best_reflection([*harmed, *helped])
+    assert 2.0 < threshold < 3.0
+
+
+def test_acceptance_stops_where_the_modules_still_help():
+    sure = [verdict((TRUTH, 1.0)) for _ in range(50)]
+    torn = [verdict(("98", 3.0), (TRUTH, 1.0), vote=(0.0, 1.0), reanswer=TRUTH)] * 50
+    assert best_acceptance([*sure, *torn]) == 0.8
+
+
+def test_kinds_are_scored_and_mapped():
+    items = load_items("test", 40)
+    rows = [
+        tuple(
+            Sample(
+                text=f"\\boxed{{{item.example.answer if hit else 'nothing'}}}",
+                confidence={"top_k_mean": level + hit, "min_logprob": -level},
+            )
+            for hit, level in ((True, 5 + i % 7), (False, 5 + i % 5))
+        )
+        for i, item in enumerate(items)
+    ]
+    scores = {s.kind: s for s in score_kinds(items, rows)}
+    assert set(scores) == {"top_k_mean", "min_logprob"}
+    assert scores["top_k_mean"].within > scores["min_logprob"].within
+    fitted = fit_map(items, rows, "top_k_mean", "test")
+    assert fitted(fitted.x[0]) <= fitted(fitted.x[-1])
+    assert "40 questions x 2 samples" in fitted.fitted_on
