@@ -22,9 +22,9 @@ MAX_ANSWER_CHARS = 1000
 
 _PLAIN_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 _UP_TO_TWENTY = (
-    ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    + ("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen")
-    + ("nineteen", "twenty")
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    *("nineteen", "twenty"),
 )
 _NUMBER_WORDS = {word: str(number) for number, word in enumerate(_UP_TO_TWENTY)}
 _LABEL = re.compile(r"(?:choice|option|answer)?\s*\(?\s*([A-Za-z])\s*[).:]?", re.IGNORECASE)
@@ -35,7 +35,9 @@ _ASKS_EQUATION = re.compile(
     r"\b(?:equation|line|asymptote|curve|locus|function|graph|axis)\b", re.IGNORECASE
 )
 _ASKS_PERCENT = re.compile(r"percent|%", re.IGNORECASE)
-_MATH = re.compile(r"[\\^_=+*/<>|√]|(?:\b[A-Za-z\d]|\))!|\d[A-Za-z]|[A-Za-z]\d|-\s*[A-Za-z\d]")
+_MATH = re.compile(
+    r"[\\^_=+*/<>|√]|(?:\b[A-Za-z\d]|\))!|\d\s*:\s*\d|\d[A-Za-z]|[A-Za-z]\d|-\s*[A-Za-z\d]"
+)
 _PROSE = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}(?![A-Za-z])(?!\s*\()")
 _SPACES = re.compile(r"(\\[A-Za-z]+) +(?=[A-Za-z])|\s+")
 _ARTICLE = re.compile(r"^(?:the|an?(?! (?:and|or|[a-z])\b)) (?=\S)")
@@ -124,16 +126,23 @@ def read(answer: str, question: Question, *, percent_is_unit: bool | None = None
     if _PLAIN_INTEGER.fullmatch(answer):
         return Reading(answer, "number", Fraction(answer))
     if len(answer) > MAX_ANSWER_CHARS:
-        digest = hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:16]
-        return Reading(f"unread answer {digest}", "words")
+        return _unread(answer)
     percent = asks_percent(question) if percent_is_unit is None else percent_is_unit
-    reading = _read_once(answer, question, percent)
+    reading = Reading(answer, "words")
     for _ in range(MAX_ANSWER_CHARS):
         again = _read_once(reading.value, question, percent)
-        if again.value == reading.value:
+        if len(again.value) > MAX_ANSWER_CHARS:
+            return _unread(again.value)
+        again = again._replace(unit=reading.unit or again.unit, name=reading.name or again.name)
+        if again == reading:
             break
-        reading = again._replace(unit=reading.unit or again.unit, name=reading.name or again.name)
+        reading = again
     return reading
+
+
+def _unread(answer: str) -> Reading:
+    digest = hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:16]
+    return Reading(f"unread answer {digest}", "words")
 
 
 def _read_once(answer: str, question: Question, percent: bool) -> Reading:

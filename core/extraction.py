@@ -22,7 +22,7 @@ _MARK = r"[*_`]{0,3}"
 _PHRASE = re.compile(
     rf"\b(?:answer|(?:correct|right|best|final)\s(?:option|choice|result|value)){_MARK}"
     rf"(?:\s(?:to\sthe\squestion|here))?\s?(?::|=|is(?!\sn[o']t)\b|\bwould\sbe\b)"
-    rf"{_MARK}:?\s{{0,4}}{_MARK}[ \t]{{0,4}}(?P<answer>[^\n]{{1,400}})",
+    rf"{_MARK}:?\s{{0,4}}{_MARK}[ \t]{{0,4}}",
     re.IGNORECASE,
 )
 _REASON = re.compile(r",?\s(?:because|since|as|so|which|due)\s", re.IGNORECASE)
@@ -32,6 +32,7 @@ _LABEL_FIRST = re.compile(
 )
 _LABEL_ALONE = re.compile(r"\(\s*([A-Za-z])\s*\)|(?<![\w(])([A-Z])\)")
 _NUMBER_LIKE = re.compile(r"[$\\(\[{+\-−.]*\s*\d|\\[a-z]+\{")
+_PHRASE_CHARS = 400
 _MAX_PHRASE_WORDS = 6
 _MAX_REPLY_WORDS = 2
 _REPLY_CHARS = 80
@@ -84,10 +85,11 @@ def _last_box(text: str) -> str | None:
 
 
 def _last_phrase(text: str, question: Question) -> str | None:
-    found: str | None = None
-    for match in _PHRASE.finditer(text):
-        found = _phrase_value(match["answer"], question) or found
-    return found
+    for match in reversed(list(_PHRASE.finditer(text))):
+        line = text[match.end() : match.end() + _PHRASE_CHARS].partition("\n")[0]
+        if value := _phrase_value(line, question):
+            return value
+    return None
 
 
 def _phrase_value(line: str, question: Question) -> str | None:
@@ -110,7 +112,7 @@ def _first_label(line: str, question: Question) -> str | None:
 
 def _whole_reply(text: str, question: Question) -> str | None:
     reply = text.strip()
-    if not reply or _BLANK.fullmatch(reply):
+    if not reply or _BLANK.fullmatch(reply) or _BOX.search(reply):
         return None
     if question.choices:
         if len(reply) <= MAX_ANSWER_CHARS and choice_of(reply, question):

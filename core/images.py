@@ -144,29 +144,37 @@ def _opened(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) ->
         with warnings.catch_warnings():
             # Pillow's own pixel limits are looser than ours and speak of attacks.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                return _decoded(image, name, max_pixels)
+            opened = Image.open(file)
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not an image; give a PNG, JPEG or similar file") from None
     except Image.DecompressionBombError:
         raise ImageError(_too_large(name, "", max_pixels)) from None
+    except Exception as error:
+        raise ImageError(_broken(name)) from error
+    with opened as image:
+        return _decoded(image, name, max_pixels)
 
 
 def _decoded(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageError(_too_large(name, f" of {width} x {height} pixels", max_pixels))
+        raise ImageError(_too_large(name, f" ({width} x {height})", max_pixels))
     if width == 0 or height == 0:
         raise ImageError(f"{name} is empty: {width} x {height} pixels; give one with content")
     try:
         image.load()
-        return _rgb(ImageOps.exif_transpose(image))
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
-        raise ImageError(f"{name} is truncated or broken; export or download it again") from error
+        upright = ImageOps.exif_transpose(image)
+    except Exception as error:  # decoders raise whatever broken data makes them raise
+        raise ImageError(_broken(name)) from error
+    return _rgb(upright)
+
+
+def _broken(name: str) -> str:
+    return f"{name} is truncated or broken; export or download it again"
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> str:
-    return f"{name} is too large{size}: at most {max_pixels // 10**6} million; make it smaller"
+    return f"{name} is too large{size}: it may have {max_pixels:,} pixels; make it smaller"
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -188,7 +196,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         low, high = float(values.min()), float(values.max())
     else:
         low, high = 0.0, 255.0
-    return Image.fromarray(np.round((values - low) * (255 / (high - low))).astype(np.uint8))
+    return Image.fromarray(np.round((values - low) * (255 / ((high - low) or 1))).astype(np.uint8))
 
 
 def _write_png(image: Image.Image, path: Path) -> None:

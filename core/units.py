@@ -53,8 +53,8 @@ _UNITS = {alias: unit for unit, aliases in _NAMES.items() for alias in aliases.l
 _LENGTHS = ("mm", "cm", "m", "km", "in", "ft", "yd", "mi", "unit")
 _POWERS = (("square", 2), ("sq", 2), ("cubic", 3), ("cu", 3))
 _SCALES = frozenset(
-    ("hundred", "thousand", "million", "billion", "trillion", "dozen", "pair", "pairs", "percent")
-    + ("k", "m", "bn", "am", "pm", "bc", "ad")
+    {"hundred", "thousand", "million", "billion", "trillion", "dozen", "pair", "pairs", "percent"}
+    | {"k", "m", "bn", "am", "pm", "bc", "ad"}
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _COUNTING = re.compile(r"\bhow (?:many|much)\b|\bnumber of\b|\bcount\b", re.IGNORECASE)

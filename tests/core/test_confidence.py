@@ -1,0 +1,168 @@
+"""Confidence by hand, and its direction: higher is more certain."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catts.confidence import (
+    CONFIDENCE_KINDS,
+    TOP_K,
+    sequence_confidences,
+    window_length,
+    window_means,
+)
+
+numbers = st.floats(min_value=0, max_value=30)
+completions = st.lists(st.tuples(numbers, numbers.map(lambda x: -x)), min_size=1, max_size=120)
+
+
+def _token_confidence(logits: list[float], k: int = TOP_K) -> float:
+    """c_t as the paper writes it, from raw logits."""
+    norm = math.log(math.fsum(map(math.exp, logits)))
+    top = sorted((logit - norm for logit in logits), reverse=True)[:k]
+    return -math.fsum(top) / len(top)
+
+
+def _peaked(size: int, height: float) -> list[float]:
+    return [height] + [0.0] * (size - 1)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(min_value=2, max_value=TOP_K),
+    st.floats(min_value=0, max_value=15),
+    st.floats(min_value=0.1, max_value=15),
+)
+def test_a_peaked_distribution_is_more_confident_than_a_flat_one(
+    size: int, height: float, more: float
+) -> None:
+    flat, blunt, sharp = (
+        _token_confidence(_peaked(size, peak)) for peak in (0.0, height, height + more)
+    )
+    assert flat == pytest.approx(math.log(size))
+    assert flat <= blunt < sharp
+
+
+@settings(deadline=None)
+@given(st.floats(min_value=0, max_value=15), st.floats(min_value=0.1, max_value=15))
+def test_beyond_k_tokens_it_rises_once_the_peak_has_a_kth_of_the_mass(
+    height: float, more: float
+) -> None:
+    size = 5 * TOP_K
+    # A peak of probability 1/k: below it, mass drawn in from outside the top k lowers c_t.
+    turn = math.log((size - 1) / (TOP_K - 1))
+    low, blunt, sharp = (
+        _token_confidence(_peaked(size, turn + peak)) for peak in (0.0, height, height + more)
+    )
+    assert low <= blunt < sharp
+    assert low < _token_confidence(_peaked(size, 0.0))
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(min_value=-20, max_value=20), min_size=TOP_K, max_size=80))
+def test_nothing_is_less_confident_than_k_equal_tokens(logits: list[float]) -> None:
+    assert _token_confidence(logits) >= math.log(TOP_K) - 1e-9
+
+
+def test_with_k_of_one_the_direction_would_be_the_other_one() -> None:
+    sharp, flat = _peaked(50, 9.0), _peaked(50, 0.0)
+    assert _token_confidence(sharp, 1) < _token_confidence(flat, 1)
+    assert _token_confidence(sharp, 2) > _token_confidence(flat, 2)
+
+
+def test_the_peaked_completion_has_the_higher_sequence_confidence() -> None:
+    flat = _token_confidence([0.0] * 50)
+    peaked = _token_confidence([9.0] + [0.0] * 49)
+    sure = sequence_confidences([peaked] * 6, [-0.1] * 6)
+    unsure = sequence_confidences([flat] * 6, [-3.9] * 6)
+    assert all(sure[kind] > unsure[kind] for kind in sure)
+
+
+def test_by_hand() -> None:
+    confidence = [float(n) for n in range(1, 21)]
+    logprobs = [-0.5] * 18 + [-2.0, -1.0]
+    found = sequence_confidences(confidence, logprobs, (17, 20))
+    assert found == {
+        "top_k_mean": 10.5,
+        "top_k_tail": 19.5,  # the last 2 of 20
+        "top_k_bottom_window": 3.0,  # windows of 4: 2.5, 3.5, ...; the lowest 2 of 17
+        "top_k_min_window": 2.5,
+        "top_k_answer": 19.0,
+        "mean_logprob": -0.6,
+        "min_logprob": -2.0,
+        "answer_logprob": pytest.approx(-3.5 / 3),
+    }
+    assert set(found) == set(CONFIDENCE_KINDS)
+
+
+def test_one_token() -> None:
+    found = sequence_confidences([2.0], [-1.0], (0, 1))
+    assert {found[kind] for kind in CONFIDENCE_KINDS if kind.startswith("top_k")} == {2.0}
+    assert found["answer_logprob"] == found["min_logprob"] == found["mean_logprob"] == -1.0
+
+
+@settings(deadline=None)
+@given(completions)
+def test_the_kinds_are_ordered(tokens: list[tuple[float, float]]) -> None:
+    confidence, logprobs = zip(*tokens, strict=True)
+    found = sequence_confidences(confidence, logprobs)
+    slack = 1e-9
+    assert min(confidence) - slack <= found["top_k_min_window"]
+    assert found["top_k_min_window"] <= found["top_k_bottom_window"] + slack
+    assert found["top_k_min_window"] <= found["top_k_mean"] + slack or len(tokens) > 4
+    assert found["top_k_bottom_window"] <= max(confidence) + slack
+    assert min(logprobs) == found["min_logprob"] <= found["mean_logprob"] + slack
+    assert all(map(math.isfinite, found.values()))
+
+
+@settings(deadline=None)
+@given(completions, st.data())
+def test_the_answer_kinds_are_means_over_the_span(
+    tokens: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    confidence, logprobs = zip(*tokens, strict=True)
+    start = data.draw(st.integers(0, len(tokens) - 1))
+    stop = data.draw(st.integers(start + 1, len(tokens)))
+    found = sequence_confidences(confidence, logprobs, (start, stop))
+    alone = sequence_confidences(confidence[start:stop], logprobs[start:stop])
+    assert found["top_k_answer"] == alone["top_k_mean"]
+    assert found["answer_logprob"] == alone["mean_logprob"]
+
+
+def test_a_confidence_that_cannot_be_had_is_missing() -> None:
+    assert sequence_confidences([], []) == {}
+    for span in (None, (1, 1)):
+        found = sequence_confidences([1.0, 2.0], [-1.0, -2.0], span)
+        assert set(CONFIDENCE_KINDS) - set(found) == {"top_k_answer", "answer_logprob"}
+
+
+@pytest.mark.parametrize(
+    ("confidence", "logprobs", "span", "says"),
+    [
+        ([1.0], [-1.0, -2.0], None, "1 token confidences but 2"),
+        ([math.nan], [-1.0], None, "finite"),
+        ([1.0], [-math.inf], None, "finite"),
+        ([1.0], [-1.0], (0, 2), "outside"),
+        ([1.0], [-1.0], (-1, 1), "outside"),
+        ([1.0, 2.0], [-1.0, -1.0], (2, 1), "outside"),
+    ],
+)
+def test_errors(
+    confidence: list[float], logprobs: list[float], span: tuple[int, int] | None, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        sequence_confidences(confidence, logprobs, span)
+
+
+@pytest.mark.parametrize(
+    ("length", "window"), [(1, 1), (3, 3), (4, 4), (10, 4), (40, 4), (60, 6), (1000, 100)]
+)
+def test_window_length(length: int, window: int) -> None:
+    assert window_length(length) == window
+
+
+def test_window_means() -> None:
+    assert window_means([1.0, 2.0, 3.0, 6.0], 2) == [1.5, 2.5, 4.5]
+    assert window_means([1.0, 2.0], 2) == [1.5]
