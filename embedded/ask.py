@@ -10,6 +10,7 @@ from catts.embedded.questions import (
     Sort,
     distractor,
     line_cells,
+    line_name,
     name,
 )
 from catts.embedded.scene import CELLS, Thing, Things
@@ -125,9 +126,9 @@ def _attribute(rng: random.Random) -> tuple[Ask, Things]:
         things[other] = thing
     things |= _elsewhere(list(things), line_cells(line, number), rng)
     if by_shape:
-        text = f"What colour is the {shape} in {line} {number}?"
+        text = f"What colour is the {shape} in {line_name(line, number)}?"
     else:
-        text = f"What shape is the {colour} thing in {line} {number}?"
+        text = f"What shape is the {colour} thing in {line_name(line, number)}?"
     ask = Ask("attribute", text, (key,), line, number, "colour" if by_shape else "shape")
     return ask, dict(sorted(things.items()))
 
@@ -148,7 +149,7 @@ def _choice(rng: random.Random) -> tuple[Ask, Things]:
             thing = _random_thing(rng)
         things[other] = thing
     things |= _elsewhere(list(things), line_cells(line, number), rng)
-    text = f"Which of these is in {line} {number}?"
+    text = f"Which of these is in {line_name(line, number)}?"
     ask = Ask("choice", text, (), line, number, choices=tuple(name(o) for o in options))
     return ask, dict(sorted(things.items()))
 

@@ -7,8 +7,7 @@ from typing import Literal, NamedTuple
 
 from catts.agents.briefing import list_answers, list_candidates
 from catts.agents.expert import MODULES, Candidate, Module
-from catts.embedded.drawing import GRID
-from catts.embedded.questions import name, solve
+from catts.embedded.questions import name, place_name, solve
 from catts.embedded.scene import CELLS, Grade, Look, misread
 from catts.embedded.world import Example
 from catts.prompts import PromptSet, format_choices
@@ -24,7 +23,7 @@ CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.06, 3: 0.2}
 PLAN_ORDERS: tuple[tuple[float, tuple[Module, ...]], ...] = ((2.0, MODULES),)
 """Planner's target: for a leader whose share is below the bound, the order of the modules."""
 
-_LOOKS = 8
+_LOOKS = 16
 """Cells named in one `look` lesson."""
 
 READING_IS_RIGHT = "The reading is right."
@@ -79,15 +78,11 @@ def _asked(example: Example) -> dict[str, str]:
 
 
 def _look(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
-    """Cells in random order, by row and column: how an address leads to a cell."""
-    line = rng.choice(("row", "column"))
-    parts = []
-    for cell in rng.sample(CELLS, _LOOKS):
-        row, column = cell // GRID + 1, cell % GRID + 1
-        first, second = (row, column) if line == "row" else (column, row)
-        thing = example.scene.things.get(cell)
-        parts.append(f"{line} {first}: {second} {name(thing) if thing else 'none'}")
-    return f"Look: {line}s.\n", "; ".join(parts)
+    """Cells in random order: how a place leads to its cell."""
+    things = example.scene.things
+    cells = rng.sample(CELLS, _LOOKS)
+    parts = [f"{place_name(c)} {name(things[c]) if c in things else 'none'}" for c in cells]
+    return "Look.\n", ", ".join(parts)
 
 
 def _answer(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:

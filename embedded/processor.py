@@ -4,6 +4,8 @@ import random
 from typing import Any, get_args
 
 from catts.embedded.lessons import Task, lesson
+from catts.embedded.questions import place_name
+from catts.embedded.scene import CELLS
 from catts.embedded.world import example
 from catts.prompts import PromptSet
 
@@ -18,6 +20,9 @@ SPECIAL_TOKENS = (
 )
 VOCABULARY = 1024
 """Tokens of the vocabulary: enough that the top-20 mean is not only the flatness of the tail."""
+
+_WORDS = r" ?[\p{L}\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""Words for the byte-pair encoding; letters and digits stay together, so `b3` can be one token."""
 
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}<|im_start|>{{ message.role }}"
@@ -34,14 +39,19 @@ def build_processor(prompts: PromptSet, lessons: int = 6000) -> Any:
 
     Byte-level, so that any text a user types can be read; the world's own words are one token each.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
     from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
     from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
     backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - 2,
@@ -56,6 +66,7 @@ def build_processor(prompts: PromptSet, lessons: int = 6000) -> Any:
         taught = lesson(tasks[index % len(tasks)], example("train", index), prompts, rng)
         texts.append(f"user{taught.prompt}assistant")
         texts.append(taught.completion.replace("<think>", "").replace("</think>", " "))
+    texts += [f" {place_name(cell)}" * 200 for cell in CELLS]
     backend.train_from_iterator(texts, trainer)
     thinking = [AddedToken(t, normalized=False, special=False) for t in ("<think>", "</think>")]
     backend.add_tokens(thinking)

@@ -51,6 +51,16 @@ def name(thing: Thing) -> str:
     return f"{thing[1]} {thing[0]}"
 
 
+def place_name(cell: int) -> str:
+    """`b3`: column b, row 3. One token, so that a place leads to its cell in one step."""
+    return f"{'abcd'[cell % GRID]}{cell // GRID + 1}"
+
+
+def line_name(line: Line, number: int) -> str:
+    """`row 3` or `column b`; lines are numbered from 1."""
+    return f"row {number}" if line == "row" else f"column {'abcd'[number - 1]}"
+
+
 def line_cells(line: Line, number: int) -> list[int]:
     """Cells of a 1-based row or column, in reading order."""
     k = number - 1
@@ -85,21 +95,22 @@ def solve(ask: Ask, things: Things, rng: random.Random) -> Solution:
 
 
 def _scan(things: Things, sorts: tuple[Sort, ...]) -> tuple[str, list[int]]:
-    """Row by row, each thing that is of one of the sorts, with its column."""
+    """Row by row, each thing that is of one of the sorts, with its place."""
     rows, hits = [], []
     for row in range(1, GRID + 1):
         found = [c for c in line_cells("row", row) if c in things and set(things[c]) & set(sorts)]
         hits += found
-        seen = ", ".join(f"{c % GRID + 1} {name(things[c])}" for c in found)
-        rows.append(f"row {row}: {seen or 'none'}")
+        rows.append(f"row {row}: {_listed(found, things)}")
     return "; ".join(rows), hits
 
 
 def _read_line(ask: Ask, things: Things) -> tuple[str, list[int]]:
     cells = [c for c in line_cells(ask.line, ask.number) if c in things]
-    across = {c: (c % GRID if ask.line == "row" else c // GRID) + 1 for c in cells}
-    seen = ", ".join(f"{across[c]} {name(things[c])}" for c in cells)
-    return f"{ask.line} {ask.number}: {seen or 'none'}", cells
+    return f"{line_name(ask.line, ask.number)}: {_listed(cells, things)}", cells
+
+
+def _listed(cells: list[int], things: Things) -> str:
+    return ", ".join(f"{place_name(c)} {name(things[c])}" for c in cells) or "none"
 
 
 def _solve_attribute(ask: Ask, things: Things, rng: random.Random) -> Solution:
@@ -130,17 +141,15 @@ def _solve_place(ask: Ask, things: Things, rng: random.Random) -> Solution:
     parts, target = [], None
     for number in range(1, GRID + 1):
         cells = [c for c in line_cells(ask.line, number) if c in things and colour in things[c]]
-        across = {c: (c % GRID if ask.line == "row" else c // GRID) + 1 for c in cells}
-        seen = ", ".join(f"{across[c]} {name(things[c])}" for c in cells)
-        parts.append(f"{ask.line} {number}: {seen or 'none'}")
+        parts.append(f"{line_name(ask.line, number)}: {_listed(cells, things)}")
         hit = [c for c in cells if shape in things[c]]
         if hit:
             target = hit[0]
-            return Solution("; ".join(parts), str(number), (target,))
+            return Solution("; ".join(parts), line_name(ask.line, number).split()[1], (target,))
     colour_cells = [c for c, thing in things.items() if colour in thing] or list(things)
     cell = rng.choice(colour_cells)
     number = (cell // GRID if ask.line == "row" else cell % GRID) + 1
-    return Solution("; ".join(parts), str(number), ())
+    return Solution("; ".join(parts), line_name(ask.line, number).split()[1], ())
 
 
 def distractor(thing: Thing, rng: random.Random) -> Thing:

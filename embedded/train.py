@@ -129,6 +129,7 @@ class _Run:
             told = {"occupied_right": right, "placed": placed}
             self._report(progress, bar, self.seen, "cells", loss.item(), told)
         if self.learned == 0:
+            self._match_scales()
             self.optimizer = self._lesson_optimizer()
 
     def learn(self, progress: Progress) -> None:
@@ -146,6 +147,19 @@ class _Run:
             self.learned += 1
             smooth = loss.item() if smooth is None else 0.99 * smooth + 0.01 * loss.item()
             self._report(progress, bar, self.learned, "lessons", smooth, {})
+
+    @torch.no_grad()
+    def _match_scales(self) -> None:
+        """Give visual tokens the norm of text tokens; stage one leaves them a hundred times longer,
+        and then nothing that the language model adds to them changes their direction."""
+        batch = {k: v.to(self.device) for k, v in self.curriculum.lessons(0).items()}
+        visual = self.model.model.visual
+        seen = visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
+        words = self.model.get_input_embeddings().weight
+        scale = words.norm(dim=-1).mean() / seen.norm(dim=-1).mean()
+        last = [layer for layer in visual.merger.mlp if isinstance(layer, nn.Linear)][-1]
+        last.weight.mul_(scale)
+        last.bias.mul_(scale)
 
     def finish(self) -> Path:
         """Write the finished checkpoint in half precision, with processor, recipe and card."""

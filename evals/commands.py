@@ -111,6 +111,28 @@ def measure(
         Console().print(quality_table(quality))
 
 
+@embedded.command()
+def order(
+    base: Spec = "embedded",
+    expert: Spec = "embedded",
+    out: Out = Path("runs/quality"),
+    n: Annotated[int, typer.Option(min=100, help="Questions of the training stream.")] = 600,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Measure which module raises the right answer's margin most: what a planner is taught."""
+    from catts.evals.planning import measure_order
+
+    gains = measure_order(_load(base), _load(expert, "expert"), out, n=n, seed=seed)
+    if json:
+        typer.echo(json_module.dumps(gains))
+        return
+    for group, modules in gains.items():
+        typer.echo(group)
+        for module, gain in modules:
+            typer.echo(f"  {module:10} {gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
+
+
 def _load(spec: str, which: Literal["base", "expert"] = "base") -> "TransformersEngine":
     from catts.agents.spec import embedded_folder
     from catts.agents.transformers_engine import TransformersEngine

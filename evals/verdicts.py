@@ -86,6 +86,12 @@ class Verdict:
         total = sum(votes.values())
         return votes.get(gold(self.item), 0.0) / total if total else 0.0
 
+    def margin(self, *sources: Source) -> float:
+        """Votes of the right answer minus those of the best other one."""
+        votes = tally(self.ballots, sources)
+        own = votes.pop(gold(self.item), 0.0)
+        return own - max(votes.values(), default=0.0)
+
     @staticmethod
     def _ballot(source: Source, answer: str, weight: float) -> Ballot:
         return Ballot(source=source, answer=answer, weight=weight, reason="stored")

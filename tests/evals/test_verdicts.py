@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from catts.agents.protocol import Sample
 from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds, turned_right
 from catts.evals.items import load_items
+from catts.evals.planning import margin_gains
 from catts.evals.verdicts import Verdict, accuracy_of, gold, read_rows, right
 from catts.graph.context import Policy
 
@@ -103,3 +104,12 @@ def test_kinds_are_scored_and_mapped():
     fitted = fit_map(items, rows, "top_k_mean", "test")
     assert fitted(fitted.x[0]) <= fitted(fitted.x[-1])
     assert "40 questions x 2 samples" in fitted.fitted_on
+
+
+def test_the_module_that_moves_the_margin_most_comes_first():
+    verdicts = [
+        verdict((TRUTH, 1.0), ("98", 1.0), vote=(0.5, 0.5), reanswer=TRUTH, self_check="98")
+    ] * 3
+    gains = margin_gains(verdicts)
+    assert [g.module for g in gains] == ["critic", "voter", "self_check"]
+    assert [g.gain.estimate for g in gains] == pytest.approx([0.5, 0.0, -0.5])

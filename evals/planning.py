@@ -1,0 +1,63 @@
+"""What a planner should learn: which module raises the right answer's margin most, and how much."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from catts.agents.expert import MODULES, Module
+from catts.agents.protocol import SamplingParams
+from catts.agents.transformers_engine import TransformersEngine
+from catts.evals.collect import Collection
+from catts.evals.items import load_items
+from catts.evals.metrics import Interval, cluster_bootstrap
+from catts.evals.modules import full_verdicts
+from catts.evals.verdicts import Verdict
+from catts.graph.context import Policy
+from catts.graph.ledger import Source
+
+_BALLOT: dict[Module, Source] = {"voter": "voter", "critic": "critic", "self_check": "self_check"}
+
+
+class Gain(NamedTuple):
+    """Mean change of the right answer's margin that one module's ballots bring."""
+
+    module: Module
+    gain: Interval
+    """In votes; the samples have 1 vote between them, each module 0.5."""
+
+
+def margin_gains(verdicts: Sequence[Verdict]) -> list[Gain]:
+    """The modules, the most useful first."""
+    gains = [
+        Gain(
+            module,
+            cluster_bootstrap(
+                [[v.margin("sample", _BALLOT[module]) - v.margin("sample")] for v in verdicts]
+            ),
+        )
+        for module in MODULES
+    ]
+    return sorted(gains, key=lambda g: -g.gain.estimate)
+
+
+def measure_order(
+    base: TransformersEngine,
+    expert: TransformersEngine,
+    folder: Path,
+    *,
+    n: int = 600,
+    seed: int = 0,
+    start: int = 500_000_000,
+) -> dict[str, list[Gain]]:
+    """Gains on training-stream questions that no lesson used, by how clear the lead is."""
+    items = load_items("train", n, start=start)
+    policy = Policy.from_card(base.card, samples=8, seed=seed)
+    data = Collection(folder, items)
+    params = SamplingParams(n=8, max_new_tokens=base.card.max_new_tokens, seed=seed)
+    rows = data.answers(base, params, title="training-stream samples")
+    verdicts = [v for v in full_verdicts(data, base, expert, rows, policy) if v.field]
+    return {
+        "all": margin_gains(verdicts),
+        "leader below 0.6": margin_gains([v for v in verdicts if v.field[0].share < 0.6]),
+        "leader at 0.6 or more": margin_gains([v for v in verdicts if v.field[0].share >= 0.6]),
+    }
