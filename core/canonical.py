@@ -66,12 +66,11 @@ def canonical(answer: str, question: Question) -> str:
     A choice's letter for a multiple-choice question (the answer itself, normalised, when it is
     none of the choices); otherwise a plain number (`0.5`, `1/3`), a list (`(1, 2)`), an expression
     without its blanks, or words in lower case. It never starts a process nor imports sympy, and is
-    fast whatever the answer holds. Empty only for a blank answer.
+    fast whatever the answer holds. Empty only for an answer of blanks and mark-up.
 
     A percentage is a hundredth (50% is 0.5), unless the question asks for percents.
     """
-    value = read(answer, question).value
-    return choice_of(answer, question) or choice_of(value, question) or value
+    return choice_of(answer, question) or read(answer, question).value
 
 
 def choice_of(answer: str, question: Question) -> str | None:
@@ -82,7 +81,11 @@ def choice_of(answer: str, question: Question) -> str | None:
     """
     if not question.choices or len(answer) > MAX_ANSWER_CHARS:
         return None
-    text = normalise(answer)
+    value = read(answer, question).value
+    return _choice(normalise(answer), value, question) or _choice(value, value, question)
+
+
+def _choice(text: str, value: str, question: Question) -> str | None:
     label = _LABEL.fullmatch(text)
     if label and label[1].upper() in question.letters:
         return label[1].upper()
@@ -90,7 +93,6 @@ def choice_of(answer: str, question: Question) -> str | None:
     for index, choice in enumerate(question.choices):
         if plain == " ".join(normalise(choice).casefold().split()):
             return choice_letter(index)
-    value = read(answer, question).value
     values = [read(choice, question).value for choice in question.choices]
     fitting = [index for index, other in enumerate(values) if other == value]
     if value and fitting:

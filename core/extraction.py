@@ -8,7 +8,7 @@ in which nothing is marked has no answer.
 
 import re
 
-from catts.canonical import MAX_ANSWER_CHARS, choice_of
+from catts.canonical import MAX_ANSWER_CHARS, canonical, choice_of
 from catts.latex import matching_braces
 from catts.question import Question
 
@@ -41,6 +41,8 @@ _REPLY_CHARS = 80
 def extract_answer(text: str, question: Question) -> str | None:
     r"""The answer in a completion, as it was written; None when none can be read.
 
+    What is returned always has a key (`canonical`) that is not empty.
+
     Args:
         text: a completion, of any length and content; only its last 64,000 characters are read.
         question: decides whether letters are labels of choices.
@@ -51,12 +53,13 @@ def extract_answer(text: str, question: Question) -> str | None:
     """
     text = text[-MAX_TEXT_CHARS:]
     reply = _after_thinking(text)
-    return (
+    answer = (
         _last_box(reply)
         or _last_phrase(reply, question)
         or _whole_reply(reply, question)
         or _last_box(text)
     )
+    return answer if answer and canonical(answer, question) else None
 
 
 def _after_thinking(text: str) -> str:

@@ -112,7 +112,8 @@ def _distance(shape: Shape, x: Floats, y: Floats, radius: float) -> Floats:
     angle = np.arctan2(y, x) - turn
     sector = 2 * np.pi / sides
     folded = (angle % sector) - sector / 2
-    return np.hypot(x, y) * np.cos(folded) - radius * np.cos(sector / 2)
+    outline: Floats = np.hypot(x, y) * np.cos(folded) - radius * np.cos(sector / 2)
+    return outline
 
 
 def _star(x: Floats, y: Floats, radius: float) -> Floats:

@@ -29,7 +29,7 @@ class _Bfloat16Product(torch.autograd.Function):
 
 
 def _forward(self: nn.Linear, x: Tensor) -> Tensor:
-    product: Tensor = _Bfloat16Product.apply(x, self.weight)  # type: ignore[no-untyped-call]
+    product: Tensor = _Bfloat16Product.apply(x, self.weight)
     return product if self.bias is None else product + self.bias
 
 

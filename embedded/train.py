@@ -150,8 +150,11 @@ class _Run:
 
     @torch.no_grad()
     def _match_scales(self) -> None:
-        """Give visual tokens the norm of text tokens; stage one leaves them a hundred times longer,
-        and then nothing that the language model adds to them changes their direction."""
+        """Give visual tokens the norm of text tokens.
+
+        Stage one leaves them a hundred times longer, and then nothing that the language model adds
+        to them changes their direction.
+        """
         batch = {k: v.to(self.device) for k, v in self.curriculum.lessons(0).items()}
         visual = self.model.model.visual
         seen = visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output

@@ -302,8 +302,8 @@ def _point(
 ) -> NoisePoint:
     shifts = []
     for kind in ("top_k_mean", policy.confidence_kind):
-        before = np.array([row[0].confidence[kind] for row in clean])  # type: ignore[index]
-        after = np.array([row[0].confidence[kind] for row in rows])  # type: ignore[index]
+        before = np.array([row[0].confidence[kind] for row in clean])
+        after = np.array([row[0].confidence[kind] for row in rows])
         shifts.append(float((after.mean() - before.mean()) / before.std()))
     mean = float(np.mean([row[0].confidence["top_k_mean"] for row in rows]))
     return NoisePoint(t, float(np.mean(accuracy_of(items, rows))), mean, shifts[0], shifts[1])

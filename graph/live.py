@@ -8,11 +8,12 @@ from PIL.Image import Image
 from rich.console import Console
 
 from catts.agents.spec import resolve_base, resolve_expert
-from catts.errors import InputError
 from catts.graph.context import Context
 from catts.graph.embed import answer
+from catts.graph.embed import ask as check
 from catts.graph.events import Event, Started
 from catts.graph.trace import Trace
+from catts.images import ImageStore
 
 _DOING = {
     "sampler": "drawing samples",
@@ -53,8 +54,7 @@ def ask_live(
     Raises:
         InputError: question, choices or models cannot be used.
     """
-    if not question.strip():
-        raise InputError("the question is blank; write one")
+    check(ImageStore(), image, question, choices)  # before any model is loaded
 
     async def run() -> Trace:
         with Console(stderr=True).status("loading models") as status:

@@ -14,7 +14,8 @@ HEAVY = {
 
 def _loaded_by(statement: str) -> set[str]:
     """Top-level modules in a fresh interpreter after `statement`."""
-    code = f"{statement}\nimport sys\nprint('\\n' + ' '.join({{m.partition('.')[0] for m in sys.modules}}))"
+    show = "import sys; print(); print(*{m.partition('.')[0] for m in sys.modules})"
+    code = f"{statement}\n{show}"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -7,8 +7,9 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
-import catts
 import pytest
+
+import catts
 
 ROOT = Path(__file__).parents[1]
 DATA = sorted(

@@ -45,7 +45,7 @@ def pictures(random_picture: Draw) -> list[list[Image.Image]]:
 
 def plain_inputs(engine: TransformersEngine, question: Question, images: list[Image.Image]) -> Any:
     """Model inputs made with the processor alone, as transformers' documentation shows."""
-    loaded = engine._loaded
+    loaded = engine.loaded
     choices = " ".join(f"({'AB'[i]}) {text}" for i, text in enumerate(question.choices))
     text = engine.prompts.render("answer", question=question.text, choices=choices)
     content = [*({"type": "image", "image": i} for i in images), {"type": "text", "text": text}]
@@ -71,7 +71,7 @@ def plain_stats(
         kinds = inputs["mm_token_type_ids"]
         inputs["mm_token_type_ids"] = torch.cat([kinds, torch.zeros_like(tail).to(kinds)], dim=1)
     with torch.no_grad():
-        logits = engine._loaded.model(**inputs).logits[0, length - 1 : -1]
+        logits = engine.loaded.model(**inputs).logits[0, length - 1 : -1]
     logprobs = logits.double().log_softmax(-1)
     confidence = -logprobs.topk(20).values.mean(-1)
     return confidence.tolist(), logprobs.gather(1, tail.T).squeeze(1).tolist()
@@ -88,7 +88,7 @@ def test_greedy_equals_generate(
     engine: TransformersEngine, pictures: list[list[Image.Image]], index: int
 ) -> None:
     question, images = (QUESTION, *OTHERS)[index], pictures[index]
-    loaded = engine._loaded
+    loaded = engine.loaded
     inputs = plain_inputs(engine, question, images)
     with torch.no_grad():
         theirs = loaded.model.generate(
@@ -125,7 +125,7 @@ def test_confidence_equals_a_plain_forward(
 def test_image_and_prompt_pass_once_whatever_n(
     engine: TransformersEngine, pictures: list[list[Image.Image]]
 ) -> None:
-    model = engine._loaded.model
+    model = engine.loaded.model
     seen: list[tuple[int, ...]] = []
     patches: list[int] = []
     hooks = [
@@ -159,6 +159,7 @@ def test_batched_questions_equal_single_ones(
     questions, params = [QUESTION, *OTHERS], SamplingParams(n=3, max_new_tokens=16, seed=4)
     batched = engine.sample_many_sync(questions, pictures, params)
     assert len({generation.usage.prompt_tokens for generation in batched}) == 4
+    assert engine.sample_many_sync([], [], params) == []
     for question, images, together in zip(questions, pictures, batched, strict=True):
         alone = engine.sample_sync(question, images, params)
         assert [s.token_ids for s in together.samples] == [s.token_ids for s in alone.samples]
@@ -317,7 +318,7 @@ def test_text_ends_where_the_turn_ends(tiny_checkpoint: Path, random_picture: Dr
     stopped = [sample for sample in samples if sample.finish_reason == "stop"]
     assert stopped
     assert len(stopped) < 64
-    ends = set(engine._loaded.vocabulary.end_ids)
+    ends = set(engine.loaded.vocabulary.end_ids)
     for sample in samples:
         assert "<|im_end|>" not in sample.text
         assert (sample.token_ids[-1] in ends) == (sample.finish_reason == "stop")

@@ -127,7 +127,7 @@ def run_program(folder: Path, die_in: str, routing: str = "paper") -> Any:
     program = Path(__file__).parent / "sqlite_run.py"
     arguments = [folder / "runs.sqlite", folder / "images", folder / "log", die_in, routing]
     return subprocess.run(
-        [sys.executable, program, *map(str, arguments)], capture_output=True, text=True, timeout=120
+        [sys.executable, program, *map(str, arguments)], capture_output=True, text=True
     )
 
 
