@@ -18,6 +18,7 @@ PATCHES = GRID * GRID * _MERGE * _MERGE
 VISUAL_TOKENS = GRID * GRID
 IGNORED = -100
 """Label of a token that carries no loss."""
+CONCLUSION_WEIGHT = 3.0
 
 
 class Encoded(NamedTuple):
@@ -27,6 +28,8 @@ class Encoded(NamedTuple):
     """(PATCHES, 3 * 14 * 14), in [-1, 1], in the processor's order."""
     prompt: list[int]
     completion: list[int]
+    concluding: int
+    """Index in the completion from which it concludes: its last step, and the answer."""
 
 
 def patches(image: Image) -> NDArray[np.float32]:
@@ -43,28 +46,41 @@ def encode(tokenizer: Any, image: Image, prompt: str, completion: str) -> Encode
         f"{prompt}<|im_end|><|im_start|>assistant"
     )
     backend = tokenizer._tokenizer
+    ids = backend.encode(f"{completion}<|im_end|>", add_special_tokens=False).ids
+    thought = backend.token_to_id("</think>")
+    end = ids.index(thought) if thought in ids else 0
+    steps = [i for i in range(end) if ids[i] == backend.token_to_id(";")]
     return Encoded(
         patches(image),
         backend.encode(opening, add_special_tokens=False).ids,
-        backend.encode(f"{completion}<|im_end|>", add_special_tokens=False).ids,
+        ids,
+        steps[-1] if steps else end,
     )
 
 
 def collate(items: Sequence[Encoded], image_token: int) -> dict[str, Tensor]:
-    """Right-padded inputs and labels of B conversations; loss on the completions alone."""
+    """Right-padded inputs, labels and their weights of B conversations.
+
+    Only completions carry loss. What concludes a completion weighs `CONCLUSION_WEIGHT`: it is a
+    tenth of the tokens, and all of what makes an answer right once the picture is read.
+    """
     longest = max(len(i.prompt) + len(i.completion) for i in items)
     ids = torch.zeros(len(items), longest, dtype=torch.long)
     labels = torch.full((len(items), longest), IGNORED)
     mask = torch.zeros(len(items), longest, dtype=torch.long)
+    weights = torch.zeros(len(items), longest)
     for row, item in enumerate(items):
         start, stop = len(item.prompt), len(item.prompt) + len(item.completion)
         ids[row, :stop] = torch.tensor(item.prompt + item.completion)
         labels[row, start:stop] = torch.tensor(item.completion)
         mask[row, :stop] = 1
+        weights[row, start:stop] = 1
+        weights[row, start + item.concluding : stop] = CONCLUSION_WEIGHT
     return {
         "input_ids": ids,
         "attention_mask": mask,
         "labels": labels,
+        "weights": weights,
         "pixel_values": torch.from_numpy(np.concatenate([i.pixels for i in items])),
         "image_grid_thw": torch.tensor([[1, GRID * _MERGE, GRID * _MERGE]] * len(items)),
         "mm_token_type_ids": (ids == image_token).int(),

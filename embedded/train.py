@@ -27,6 +27,7 @@ from torch import nn
 
 from catts.agents.card import ModelCard, write_card
 from catts.embedded.architecture import build_model
+from catts.embedded.batches import IGNORED
 from catts.embedded.curriculum import CELL_CLASSES, Curriculum
 from catts.embedded.drawing import GRID
 from catts.embedded.fast_linear import use_bfloat16_products
@@ -82,6 +83,22 @@ def train(
         run.see(progress)
         run.learn(progress)
     return run.finish()
+
+
+def lesson_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Weighted mean next-token loss of a batch of `collate`, nats.
+
+    Logits are only computed where there is something to predict.
+    """
+    inputs = {k: v for k, v in batch.items() if k not in ("labels", "weights")}
+    hidden = model.model(**inputs).last_hidden_state[:, :-1]
+    labels, weights = batch["labels"][:, 1:], batch["weights"][:, 1:]
+    taught = labels != IGNORED
+    losses = nn.functional.cross_entropy(
+        model.lm_head(hidden[taught]).float(), labels[taught], reduction="none"
+    )
+    weight = weights[taught]
+    return (losses * weight).sum() / weight.sum()
 
 
 class _Run:
@@ -142,7 +159,7 @@ class _Run:
                 self.learned, self.recipe.steps, self.recipe.learning_rate, self.recipe.warmup
             )
             batch = {k: v.to(self.device) for k, v in self.curriculum.lessons(self.learned).items()}
-            loss = self.model(**batch).loss
+            loss = lesson_loss(self.model, batch)
             self._step(loss)
             self.learned += 1
             smooth = loss.item() if smooth is None else 0.99 * smooth + 0.01 * loss.item()

@@ -15,7 +15,7 @@ from catts.embedded.curriculum import Curriculum
 from catts.embedded.fast_linear import use_bfloat16_products
 from catts.embedded.lessons import lesson
 from catts.embedded.recipes import RECIPES
-from catts.embedded.train import train
+from catts.embedded.train import lesson_loss, train
 from catts.embedded.world import example
 from catts.prompts import load_prompts
 
@@ -67,6 +67,21 @@ def test_training_tensors_are_what_the_processor_makes(processor):
     assert tokenizer.decode(ours.completion) == f"{taught.completion}<|im_end|>"
 
 
+def test_unweighted_loss_is_transformers_own(processor):
+    tokenizer = processor.tokenizer
+    model = build_model(TINY.size, tokenizer, 0).eval()
+    taught = lesson("answer", example("train", 3), PROMPTS, random.Random(0))
+    item = encode(tokenizer, taught.example.image, taught.prompt, taught.completion)
+    batch = collate([item], tokenizer.convert_tokens_to_ids("<|image_pad|>"))
+    concluded = tokenizer.decode(item.completion[item.concluding :])
+    assert concluded == f"</think>\\boxed{{{taught.example.answer}}}<|im_end|>"
+    batch["weights"] = (batch["weights"] > 0).float()
+    theirs = {k: v for k, v in batch.items() if k != "weights"}
+    with torch.no_grad():
+        expected = model(**theirs).loss.item()
+        assert lesson_loss(model, batch).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_padding_changes_no_loss(processor):
     """A conversation's loss is the same alone and beside a longer one."""
     tokenizer = processor.tokenizer
@@ -81,10 +96,11 @@ def test_padding_changes_no_loss(processor):
     ]
     image_token = tokenizer.convert_tokens_to_ids("<|image_pad|>")
     with torch.no_grad():
-        alone = [model(**collate([item], image_token)).loss.item() for item in items]
-        both = model(**collate(items, image_token)).loss.item()
-    lengths = [len(item.completion) for item in items]
-    expected = sum(a * n for a, n in zip(alone, lengths, strict=True)) / sum(lengths)
+        batches = [collate([item], image_token) for item in items]
+        alone = [lesson_loss(model, batch).item() for batch in batches]
+        both = lesson_loss(model, collate(items, image_token)).item()
+    weights = [batch["weights"].sum().item() for batch in batches]
+    expected = sum(a * w for a, w in zip(alone, weights, strict=True)) / sum(weights)
     assert both == pytest.approx(expected, rel=1e-4)
 
 
@@ -94,7 +110,7 @@ def test_bfloat16_products_follow_float32(processor):
     use_bfloat16_products(fast)
     batch = Curriculum(TINY, tokenizer, PROMPTS, 0).lessons(0)
     for model in (exact, fast):
-        model(**batch).loss.backward()
+        lesson_loss(model, batch).backward()
     for (name, a), b in zip(exact.named_parameters(), fast.parameters(), strict=True):
         if a.grad is not None and a.grad.norm() > 1e-4:
             cosine = torch.cosine_similarity(a.grad.flatten(), b.grad.flatten(), dim=0)

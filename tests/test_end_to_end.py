@@ -1,0 +1,107 @@
+"""The shipped models through the whole graph, as a user runs it."""
+
+import asyncio
+import json
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from catts import answer, cli, open_context
+from catts.agents.card import read_card
+from catts.agents.spec import embedded_folder
+from catts.embedded.world import example
+from catts.evals.demo import run_demo
+from catts.graph.trace import read_traces
+from catts.prompts import load_prompts
+
+pytestmark = [pytest.mark.models, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def context():
+    return open_context()
+
+
+async def ask(index, context, **options):
+    made = example("test", index)
+    return await answer(made.image, made.question, choices=made.choices, context=context, **options)
+
+
+@pytest.mark.parametrize("which", ["base", "expert"])
+def test_shipped_models_are_what_their_cards_say(which):
+    folder = embedded_folder(which)
+    card = read_card(folder)
+    assert card.name == f"embedded-{which}"
+    assert card.prompt_hash == load_prompts("embedded").hash
+    assert (folder / "README.md").is_file()
+    weights = folder / "model.safetensors"
+    assert weights.stat().st_size <= 12 * 1024 * 1024
+    assert not [p for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pkl", ".py")]
+
+
+@pytest.mark.parametrize("routing", ["paper", "planned", "parallel"])
+async def test_every_routing_answers(routing):
+    context = open_context(routing=routing)
+    trace = await ask(0, context)
+    assert trace.answer is not None
+    assert not trace.failed_roles
+    sums = {}
+    for ballot in trace.ballots:
+        sums[ballot.answer] = sums.get(ballot.answer, 0) + ballot.weight
+    assert trace.votes == pytest.approx(sums)
+    if routing != "planned":
+        assert {b.source for b in trace.ballots} == {"sample", "voter", "critic", "self_check"}
+    await context.aclose()
+
+
+async def test_the_same_seed_gives_the_same_run(context):
+    first, second = await ask(1, context), await ask(1, context)
+    assert [s.token_ids for s in first.samples] == [s.token_ids for s in second.samples]
+    assert first.votes == second.votes
+    assert [d.reason for d in first.route] == [d.reason for d in second.route]
+
+
+async def test_questions_at_once_do_not_mix(context):
+    """32 questions together give what each gives alone."""
+    together = await asyncio.gather(*(ask(i, context) for i in range(32)))
+    for index in (0, 13, 31):
+        alone = await ask(index, context)
+        assert alone.votes == together[index].votes
+        assert [s.text for s in alone.samples] == [s.text for s in together[index].samples]
+    assert len({t.question.digest for t in together}) == 32
+
+
+async def test_a_checkpointed_run_answers_the_same(context):
+    config = {"configurable": {"thread_id": "one"}}
+    plain = await ask(2, context)
+    stored = await ask(2, context, checkpointer=InMemorySaver(), config=config)
+    assert stored.votes == plain.votes
+
+
+async def test_the_base_can_be_its_own_expert():
+    context = open_context(expert="base", routing="paper")
+    trace = await ask(0, context)
+    assert trace.answer is not None
+    await context.aclose()
+
+
+def test_the_demonstration(tmp_path, capsys):
+    summary = run_demo(2, tmp_path)
+    shown = capsys.readouterr().out
+    assert len(summary.questions) == 2
+    for question in summary.questions:
+        assert question.pictures[0].is_file()
+        assert question.id in shown
+    assert len(list(read_traces(summary.traces))) == 2
+
+
+def test_ask_prints_one_object(tmp_path, capsys):
+    made = example("test", 0)
+    path = tmp_path / "picture.png"
+    made.image.save(path)
+    cli.main(["ask", str(path), made.question, "--samples", "3", "--json"])
+    record = json.loads(capsys.readouterr().out)
+    for key in ("answer", "votes", "ballots", "samples", "plan", "route", "critique", "usage"):
+        assert key in record
+    assert len(record["samples"]) == 3
+    assert record["failed_roles"] == []
