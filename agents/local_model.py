@@ -50,17 +50,22 @@ class LocalModel:
         ]
 
     @torch.inference_mode()
-    def contrast(self, clean: Turn, noised: Turn, params: ContrastParams) -> Drawn:
-        """Decode the clean turn in lock-step against the noised one."""
-        batch = self._encode([clean, noised])
+    def contrast(
+        self, clean: Sequence[Turn], noised: Sequence[Turn], params: ContrastParams
+    ) -> list[Drawn]:
+        """Decode each clean turn in lock-step against its noised one, all pairs as one batch."""
+        batch = self._encode([*clean, *noised])
         vocabulary = self._loaded.vocabulary
-        completion = contrastive_decode(
+        completions = contrastive_decode(
             Prefix.read(self._loaded.model, batch.inputs),
             params,
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
         )
-        return Drawn((self._sample(completion),), sum(batch.lengths))
+        return [
+            Drawn((self._sample(completion),), sum(batch.lengths[i :: len(clean)]))
+            for i, completion in enumerate(completions)
+        ]
 
     @torch.inference_mode()
     def score(

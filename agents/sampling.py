@@ -27,6 +27,48 @@ class Completion(NamedTuple):
     """Whether it ended its turn, rather than being cut."""
 
 
+class Written(NamedTuple):
+    """What R rows have written so far, at most `limit` tokens each."""
+
+    tokens: Tensor
+    """(R, limit), int64."""
+    stats: TokenStats
+    """Two tensors of shape (R, limit)."""
+    lengths: Tensor
+    ended: Tensor
+
+    @classmethod
+    def empty(cls, rows: int, limit: int, device: torch.device) -> "Written":
+        """Nothing written yet."""
+        return cls(
+            torch.zeros(rows, limit, dtype=torch.long, device=device),
+            TokenStats(*(torch.zeros(rows, limit, device=device) for _ in range(2))),
+            torch.zeros(rows, dtype=torch.long, device=device),
+            torch.zeros(rows, dtype=torch.bool, device=device),
+        )
+
+    def add(
+        self, rows: Tensor, step: int, taken: Tensor, stats: TokenStats, ends: Tensor
+    ) -> Tensor:
+        """Write one token in each of `rows`; returns which of them (by index) go on."""
+        self.tokens[rows, step] = taken
+        self.stats.confidence[rows, step] = stats.confidence
+        self.stats.logprobs[rows, step] = stats.logprobs
+        self.lengths[rows] += ~self.ended[rows]
+        self.ended[rows] |= torch.isin(taken, ends)
+        return (~self.ended[rows]).nonzero().squeeze(1)
+
+    def completions(self) -> list[Completion]:
+        """The R completions as plain numbers."""
+        columns = (self.tokens, *self.stats, self.lengths, self.ended)
+        return [
+            Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
+            for ids, confidence, logprobs, n, stop in zip(
+                *(column.tolist() for column in columns), strict=True
+            )
+        ]
+
+
 def random_streams(keys: list[str], params: SamplingParams) -> Tensor:
     """Uniform numbers in [0, 1) that decide every draw, shape (len(keys) * n, max_new_tokens).
 
@@ -74,23 +116,14 @@ def decode(
     ends = torch.tensor(end_ids, dtype=torch.long, device=device)
     streams = None if greedy else random_streams(keys, params).to(device)
 
-    tokens = torch.zeros(total, limit, dtype=torch.long, device=device)
-    stats = TokenStats(*(torch.zeros(total, limit, device=device) for _ in range(2)))
-    lengths = torch.zeros(total, dtype=torch.long, device=device)
-    ended = torch.zeros(total, dtype=torch.bool, device=device)
+    written = Written.empty(total, limit, device)
     rows = torch.arange(total, device=device)
 
     for step in range(limit):
         logits = prefix.logits.float()
         draw = None if streams is None else streams[rows, step]
         taken = choose(logits, allowed, params, draw)
-        confidence, logprobs = token_stats(logits, taken)
-        tokens[rows, step] = taken
-        stats.confidence[rows, step] = confidence
-        stats.logprobs[rows, step] = logprobs
-        lengths[rows] += ~ended[rows]
-        ended[rows] |= torch.isin(taken, ends)
-        live = (~ended[rows]).nonzero().squeeze(1)
+        live = written.add(rows, step, taken, token_stats(logits, taken), ends)
         if len(live) == 0 or step + 1 == limit:
             break
         if len(live) < _COMPACT_BELOW * len(rows):
@@ -98,7 +131,7 @@ def decode(
             rows, taken = rows[live], taken[live]
         prefix.extend(taken[:, None])
 
-    done = _completions(tokens, stats, lengths, ended)
+    done = written.completions()
     repeats = params.n if greedy else 1
     return [done[i : i + copies] * repeats for i in range(0, total, copies)]
 
@@ -128,15 +161,3 @@ def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor
     cumulative = probabilities.cumsum(dim=-1, dtype=torch.float64)
     target = draw.double()[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
-
-
-def _completions(
-    tokens: Tensor, stats: TokenStats, lengths: Tensor, ended: Tensor
-) -> list[Completion]:
-    columns = (tokens, stats.confidence, stats.logprobs, lengths, ended)
-    return [
-        Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
-        for ids, confidence, logprobs, n, stop in zip(
-            *(column.tolist() for column in columns), strict=True
-        )
-    ]

@@ -183,34 +183,42 @@ class TransformersEngine:
         candidates: Sequence[str] = (),
     ) -> Contrast:
         """Decode in lock-step against the noised images; `candidates` are not needed."""
-        return await asyncio.wrap_future(self._contrast(question, images, noised, params))
+        future = self._contrast([question], [images], [noised], params)
+        return (await asyncio.wrap_future(future))[0]
 
-    def contrast_sync(
+    def contrast_many_sync(
         self,
-        question: Question,
-        images: Sequence[Image],
-        noised: Sequence[Image],
+        questions: Sequence[Question],
+        images: Sequence[Sequence[Image]],
+        noised: Sequence[Sequence[Image]],
         params: ContrastParams,
-    ) -> Contrast:
-        """`contrast`, blocking."""
-        return self._contrast(question, images, noised, params).result()
+    ) -> list[Contrast]:
+        """`contrast` of many questions as one batch, blocking."""
+        return self._contrast(questions, images, noised, params).result()
 
     def _contrast(
         self,
-        question: Question,
-        images: Sequence[Image],
-        noised: Sequence[Image],
+        questions: Sequence[Question],
+        images: Sequence[Sequence[Image]],
+        noised: Sequence[Sequence[Image]],
         params: ContrastParams,
-    ) -> "Future[Contrast]":
-        if len(images) != len(noised):
-            raise EngineError(f"{len(images)} images but {len(noised)} noised ones: give one each")
-        clean, other = self._asked([question, question], [images, noised])
+    ) -> "Future[list[Contrast]]":
+        for clean, other in zip(images, noised, strict=True):
+            if len(clean) != len(other):
+                raise EngineError(f"{len(clean)} images but {len(other)} noised: give one each")
+        seen, blurred = self._asked(questions, images), self._asked(questions, noised)
 
-        def work(model: LocalModel, started: float) -> Contrast:
-            drawn = model.contrast(clean, other, params)
-            seconds = time.perf_counter() - started
-            usage = self._spend(drawn.prompt_tokens, drawn.samples, seconds)
-            return Contrast(sample=drawn.samples[0], method="lock_step", usage=usage)
+        def work(model: LocalModel, started: float) -> list[Contrast]:
+            drawn = model.contrast(seen, blurred, params)
+            seconds = (time.perf_counter() - started) / max(1, len(drawn))
+            return [
+                Contrast(
+                    sample=each.samples[0],
+                    method="lock_step",
+                    usage=self._spend(each.prompt_tokens, each.samples, seconds),
+                )
+                for each in drawn
+            ]
 
         return self._submit(work)
 

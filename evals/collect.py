@@ -95,20 +95,16 @@ class Collection:
         """The self-check's answer to each question: whole-image noise at step `t`."""
 
         def ask(indices: range) -> list[Samples]:
-            return [
-                (
-                    engine.contrast_sync(
-                        self.items[i].question,
-                        [self.items[i].example.image],
-                        [self.items[i].noised(t, key_region=False)],
-                        params,
-                    ).sample,
-                )
-                for i in indices
-            ]
+            contrasts = engine.contrast_many_sync(
+                [self.items[i].question for i in indices],
+                [[self.items[i].example.image] for i in indices],
+                [[self.items[i].noised(t, key_region=False)] for i in indices],
+                params,
+            )
+            return [(contrast.sample,) for contrast in contrasts]
 
         key = ["contrast", engine.fingerprint, str(t), params.model_dump_json()]
-        return self._collect(key, 8, ask, title)
+        return self._collect(key, _ROWS // 4, ask, title)
 
     def votes(
         self,

@@ -199,7 +199,7 @@ def contrast(table: Tensor, alpha: float, beta: float, steps: int = 15) -> tuple
         ContrastParams(alpha=alpha, beta=beta, max_new_tokens=steps),
         end_ids=(END,),
         suppressed=(IMAGE_PAD,),
-    ).token_ids
+    )[0].token_ids
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -241,7 +241,7 @@ def test_contrast_changes_the_answer_that_noise_leaves_likely() -> None:
 
 def test_contrast_reports_the_clean_branch() -> None:
     table = random_table()
-    completion = contrastive_decode(
+    (completion,) = contrastive_decode(
         read(Table(table), [(0, 5), (1, 5)]),
         ContrastParams(max_new_tokens=6),
         end_ids=(END,),
@@ -271,3 +271,23 @@ def test_scores_are_the_table_s_in_as_few_forwards_as_fit(
             expected = by_hand(model.table[1, last], token)
             assert (confidence, logprob) == pytest.approx(expected, abs=1e-5)
             last = token
+
+
+def test_pairs_in_a_batch_are_what_each_is_alone() -> None:
+    table = random_table(seed=3)
+    params = ContrastParams(max_new_tokens=12)
+    starts = (5, 9, 14)
+    together = contrastive_decode(
+        read(Table(table), [(0, s) for s in starts] + [(1, s) for s in starts]),
+        params,
+        end_ids=(END,),
+        suppressed=(IMAGE_PAD,),
+    )
+    for start, completion in zip(starts, together, strict=True):
+        (alone,) = contrastive_decode(
+            read(Table(table), [(0, start), (1, start)]),
+            params,
+            end_ids=(END,),
+            suppressed=(IMAGE_PAD,),
+        )
+        assert completion == alone
