@@ -277,11 +277,12 @@ def _inside(root: Path, name: str) -> Path:
     """The file `name` in `root`; the agent's text cannot lead out of it, by links neither."""
     try:
         path = (root / name).resolve()
+        found = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:
         raise ImageError("that is not the name of a file") from error
     if not path.is_relative_to(root):
         raise ImageError("images outside the folder cannot be opened; give a name in it")
-    if not path.is_file():
+    if not found:
         known = sorted(p.name for p in root.iterdir() if p.is_file())[:20]
         raise ImageError(f"no such image; there are {', '.join(known) or 'none'}")
     return path

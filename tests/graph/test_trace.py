@@ -54,7 +54,7 @@ def test_bad_files_are_told_in_one_line(trace: Trace, tmp_path: Path) -> None:
     good = trace.model_dump_json()
     cases = {
         good + "\n" + good[: len(good) // 2]: r"line 2 is not JSON",
-        good.replace('"version":1', '"version":99', 1): r"version 99",
+        good.replace('"version":1', '"version":99', 1): r"not a trace of version 1 but of 99",
         '{"version": 1}': r"no whole trace",
         "[]": r"not a trace of version 1",
         "[" * 100_000: r"not JSON",
