@@ -1,0 +1,1 @@
+"""What the base model sees: pictures and their noised copies."""
