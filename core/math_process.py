@@ -18,8 +18,9 @@ from catts.errors import AnswerTimeoutError, CattsError
 CPU_LIMIT_S = 1.0
 """CPU seconds that one comparison may take. CPU time, so that a busy machine changes no grade."""
 
-_WALL_LIMIT_S = 6.0
-_START_LIMIT_S = 120.0
+# Only for a worker that hangs without computing; generous, because a starved machine is slow too.
+_WALL_LIMIT_S = 30.0
+_START_LIMIT_S = 300.0
 _MEMORY_BYTES = 1 << 30
 _WORKER = Path(__file__).with_name("math_worker.py")
 
