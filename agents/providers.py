@@ -16,6 +16,10 @@ OWN_FORMAT = frozenset({"google_genai", "anthropic", "ollama"})
 """Providers that keep their own request format when they are given another address."""
 
 _EXTRAS = {"google_genai": "google", "openai": "openai"}
+# A connection kept open belongs to the event loop that opened it, and fails in the next one: an
+# expert used under `asyncio.run` twice would lose every other request. One handshake a request is
+# little beside a model's answer.
+_HEADERS = {"google_genai": "additional_headers", "openai": "default_headers"}
 _KEYS = {"google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "openai": ("OPENAI_API_KEY",)}
 
 
@@ -80,6 +84,8 @@ def split_url(url: str) -> SplitResult:
 
 
 def _init(spec: str, provider: str, model: str, settings: dict[str, Any]) -> BaseChatModel:
+    if provider in _HEADERS:
+        settings[_HEADERS[provider]] = {"Connection": "close"}
     try:
         chat: BaseChatModel = init_chat_model(model, model_provider=provider, **settings)
     except ImportError as error:

@@ -1,5 +1,6 @@
 """`google_genai:...` over HTTP, against a stand-in that speaks Gemini's public REST format."""
 
+import asyncio
 import base64
 import io
 import logging
@@ -201,3 +202,9 @@ async def test_the_key_shows_nowhere(expert, standin):
         for text in (repr(shown), shown.name, shown.fingerprint, repr(vars(shown))):
             assert KEY not in text
             assert "AIzaAnotherKey99" not in text
+
+
+def test_an_expert_serves_one_event_loop_after_another(expert, standin):
+    standin.says(says('{"probabilities": [1, 0]}'))
+    for _ in range(3):
+        assert asyncio.run(expert.vote(QUESTION, pictures(), CANDIDATES)).attempts == 1

@@ -1,5 +1,6 @@
 """Experts on an OpenAI-compatible server, as `--expert-url` reaches them."""
 
+import asyncio
 import base64
 import io
 
@@ -131,3 +132,9 @@ async def test_a_server_too_slow_fails_the_role(standin, monkeypatch):
     expert = resolve_expert(MODEL, url=standin.url, timeout=0.1)
     with pytest.raises(RoleError, match=r"no reply in 0\.1 s"):
         await expert.criticise(QUESTION, [picture()], "B", "a dog")
+
+
+def test_an_expert_serves_one_event_loop_after_another(expert, standin):
+    standin.says(says('{"probabilities": [1, 0]}'))
+    for _ in range(3):
+        assert asyncio.run(expert.vote(QUESTION, [picture()], CANDIDATES)).attempts == 1
