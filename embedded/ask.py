@@ -1,6 +1,7 @@
 """Asking: for each family, a scene in which the question is worth asking, and the question."""
 
 import random
+from dataclasses import replace
 
 from catts.embedded.drawing import COLOURS, GRID, SHAPES
 from catts.embedded.questions import (
@@ -13,7 +14,7 @@ from catts.embedded.questions import (
     line_name,
     name,
 )
-from catts.embedded.scene import CELLS, Thing, Things
+from catts.embedded.scene import CELLS, LOOKALIKE, Thing, Things, neighbours
 
 
 def compose(family: Family, rng: random.Random) -> tuple[Ask, Things]:
@@ -134,24 +135,18 @@ def _attribute(rng: random.Random) -> tuple[Ask, Things]:
 
 
 def _choice(rng: random.Random) -> tuple[Ask, Things]:
-    line, number, cell, rest = _line_scene(rng)
-    target = _random_thing(rng)
-    options = [target]
-    while len(options) < 4:
-        thing = distractor(rng.choice(options), rng) if rng.random() < 0.75 else _random_thing(rng)
-        if thing not in options:
-            options.append(thing)
+    """An attribute question with four choices, the look-alikes of the answer among them."""
+    ask, things = _attribute(rng)
+    cell = next(c for c in line_cells(ask.line, ask.number) if ask.sorts[0] in things.get(c, ()))
+    shape, colour = things[cell]
+    options: list[Sort]
+    if ask.wanted == "shape":
+        options, all_sorts = [shape, LOOKALIKE[shape]], list[Sort](SHAPES)
+    else:
+        options, all_sorts = [colour, *neighbours(colour)], list[Sort](COLOURS)
+    options += rng.sample([s for s in all_sorts if s not in options], 4 - len(options))
     rng.shuffle(options)
-    things: Things = {cell: target}
-    for other in rest:
-        thing = _random_thing(rng)
-        while thing in options:
-            thing = _random_thing(rng)
-        things[other] = thing
-    things |= _elsewhere(list(things), line_cells(line, number), rng)
-    text = f"Which of these is in {line_name(line, number)}?"
-    ask = Ask("choice", text, (), line, number, choices=tuple(name(o) for o in options))
-    return ask, dict(sorted(things.items()))
+    return replace(ask, family="choice", choices=tuple(options)), things
 
 
 _COMPOSERS = {

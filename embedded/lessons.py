@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 from typing import Literal, NamedTuple
 
 from catts.agents.briefing import list_answers, list_candidates
@@ -23,6 +24,8 @@ CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.06, 3: 0.2}
 
 PLAN_ORDERS: tuple[tuple[float, tuple[Module, ...]], ...] = ((2.0, MODULES),)
 """Planner's target: for a leader whose share is below the bound, the order of the modules."""
+
+_READING = re.compile(r"\b([a-d][1-4]) ([a-z]+ [a-z]+)")
 
 _LOOKS = 16
 """Cells named in one `look` lesson."""
@@ -56,10 +59,11 @@ def truth(example: Example) -> str:
 
 
 def critique_of(chain: str, seen: str) -> str:
-    """What a critic who saw `seen` says of a chain: the parts that it read otherwise."""
-    given = set(chain.split("; "))
-    wrong = [part for part in seen.split("; ") if part not in given]
-    return f"Look again: {'; '.join(wrong)}." if wrong else READING_IS_RIGHT
+    """What a critic who read `seen` says of a chain: the places that it reads otherwise."""
+    said, told = (dict(_READING.findall(text)) for text in (chain, seen))
+    wrong = [f"{place} {told.get(place, 'none')}" for place in sorted({*said, *told})
+             if said.get(place) != told.get(place)]  # fmt: skip
+    return f"Look again: {', '.join(wrong)}." if wrong else READING_IS_RIGHT
 
 
 def visibility_loss(look: Look) -> float:

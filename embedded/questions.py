@@ -72,17 +72,29 @@ def line_cells(line: Line, number: int) -> list[int]:
 def solve(ask: Ask, things: Things, rng: random.Random) -> Solution:
     """Answer a question on what was seen.
 
+    The chain reads thing after thing and decides about each one once it is written down: a count
+    goes up behind a thing that counts, and a search ends with the thing that is sought. A decision
+    *before* the thing is named (listing only what matches) is far harder to learn.
+
     `rng` only decides a guess where what was seen leaves the question without an answer; that never
     happens on the scene that the question was asked about.
     """
-    if ask.family == "attribute":
-        return _solve_attribute(ask, things, rng)
-    if ask.family == "choice":
-        return _solve_choice(ask, things, rng)
-    if ask.family == "place":
-        return _solve_place(ask, things, rng)
-    chain, hits = _scan(things, ask.sorts)
-    counts = [sum(sort in things[c] for c in hits) for sort in ask.sorts]
+    if ask.family in ("count", "comparison", "arithmetic"):
+        return _solve_by_counting(ask, things)
+    return _solve_by_search(ask, things, rng)
+
+
+def _solve_by_counting(ask: Ask, things: Things) -> Solution:
+    counts = [0] * len(ask.sorts)
+    read, hits = [], []
+    for cell, thing in sorted(things.items()):
+        read.append(f"{place_name(cell)} {name(thing)}")
+        matched = [i for i, sort in enumerate(ask.sorts) if sort in thing]
+        if matched:
+            hits.append(cell)
+            counts[matched[0]] += 1
+            read[-1] += f" {' '.join(map(str, counts))}"
+    chain = ", ".join(read) or "none"
     if ask.family == "count":
         return Solution(f"{chain}; total {counts[0]}", str(counts[0]), tuple(hits))
     first, second = counts
@@ -94,62 +106,27 @@ def solve(ask: Ask, things: Things, rng: random.Random) -> Solution:
     return Solution(f"{chain}; {a} {first}, {b} {second}", winner, tuple(hits))
 
 
-def _scan(things: Things, sorts: tuple[Sort, ...]) -> tuple[str, list[int]]:
-    """Row by row, each thing that is of one of the sorts, with its place."""
-    rows, hits = [], []
-    for row in range(1, GRID + 1):
-        found = [c for c in line_cells("row", row) if c in things and set(things[c]) & set(sorts)]
-        hits += found
-        rows.append(f"row {row}: {_listed(found, things)}")
-    return "; ".join(rows), hits
+def _solve_by_search(ask: Ask, things: Things, rng: random.Random) -> Solution:
+    """Read the line, or the board line by line, up to the first thing of all the sorts."""
+    numbers = [ask.number] if ask.number else range(1, GRID + 1)
+    read = []
+    for cell in (c for number in numbers for c in line_cells(ask.line, number) if c in things):
+        read.append(f"{place_name(cell)} {name(things[cell])}")
+        if set(ask.sorts) <= set(things[cell]):
+            return Solution(", ".join(read), _found(ask, cell, things[cell]), (cell,))
+    cell = rng.choice(sorted(things) or [0])
+    guess = things.get(cell, (rng.choice(SHAPES), rng.choice(COLOURS)))
+    return Solution(", ".join(read) or "none", _found(ask, cell, guess), ())
 
 
-def _read_line(ask: Ask, things: Things) -> tuple[str, list[int]]:
-    cells = [c for c in line_cells(ask.line, ask.number) if c in things]
-    return f"{line_name(ask.line, ask.number)}: {_listed(cells, things)}", cells
-
-
-def _listed(cells: list[int], things: Things) -> str:
-    return ", ".join(f"{place_name(c)} {name(things[c])}" for c in cells) or "none"
-
-
-def _solve_attribute(ask: Ask, things: Things, rng: random.Random) -> Solution:
-    chain, cells = _read_line(ask, things)
-    hits = [c for c in cells if ask.sorts[0] in things[c]]
-    part = 0 if ask.wanted == "shape" else 1
-    if hits:
-        return Solution(chain, things[hits[0]][part], (hits[0],))
-    guesses: tuple[Sort, ...] = SHAPES if part == 0 else COLOURS
-    seen = [things[c][part] for c in cells]
-    return Solution(chain, rng.choice(seen or list(guesses)), ())
-
-
-def _solve_choice(ask: Ask, things: Things, rng: random.Random) -> Solution:
-    chain, cells = _read_line(ask, things)
-    hits = [c for c in cells if name(things[c]) in ask.choices]
-    if hits:
-        letter = choice_letter(ask.choices.index(name(things[hits[0]])))
-        return Solution(chain, letter, (hits[0],))
-    words = [set(name(things[c]).split()) for c in cells]
-    overlap = [max((len(set(o.split()) & w) for w in words), default=0) for o in ask.choices]
-    best = [i for i, shared in enumerate(overlap) if shared == max(overlap)]
-    return Solution(chain, choice_letter(rng.choice(best)), ())
-
-
-def _solve_place(ask: Ask, things: Things, rng: random.Random) -> Solution:
-    shape, colour = ask.sorts
-    parts, target = [], None
-    for number in range(1, GRID + 1):
-        cells = [c for c in line_cells(ask.line, number) if c in things and colour in things[c]]
-        parts.append(f"{line_name(ask.line, number)}: {_listed(cells, things)}")
-        hit = [c for c in cells if shape in things[c]]
-        if hit:
-            target = hit[0]
-            return Solution("; ".join(parts), line_name(ask.line, number).split()[1], (target,))
-    colour_cells = [c for c, thing in things.items() if colour in thing] or list(things)
-    cell = rng.choice(colour_cells)
-    number = (cell // GRID if ask.line == "row" else cell % GRID) + 1
-    return Solution("; ".join(parts), line_name(ask.line, number).split()[1], ())
+def _found(ask: Ask, cell: int, thing: Thing) -> str:
+    """The answer that the thing that was sought gives."""
+    if ask.family == "place":
+        return place_name(cell)[ask.line == "row"]
+    value = thing[0] if ask.wanted == "shape" else thing[1]
+    if ask.family == "attribute":
+        return value
+    return choice_letter(ask.choices.index(value) if value in ask.choices else 0)
 
 
 def distractor(thing: Thing, rng: random.Random) -> Thing:

@@ -57,9 +57,9 @@ def test_vote_targets_favour_the_right_candidate(right, certain):
 
 
 def test_a_critique_names_what_was_read_otherwise():
-    given_chain = "row 1: 2 red star; row 2: none; total 1"
-    seen = "row 1: 2 red star; row 2: 3 red circle; total 2"
-    assert critique_of(given_chain, seen) == "Look again: row 2: 3 red circle; total 2."
+    given_chain = "a1 red star 1, b2 red circle, c3 blue star 2; total 2"
+    seen = "a1 red star 1, b2 red hexagon, d4 green star 2; total 2"
+    assert critique_of(given_chain, seen) == ("Look again: b2 red hexagon, c3 none, d4 green star.")
     assert critique_of(seen, seen) == READING_IS_RIGHT
 
 
