@@ -42,6 +42,7 @@ def test_version_is_the_distribution_s() -> None:
     assert catts.__version__ == version("catts")
 
 
+@pytest.mark.models
 def test_there_is_data_to_carry() -> None:
     folders = {path.parts[0] for path in DATA}
     assert folders == {"core", "prompts", "embedded"}

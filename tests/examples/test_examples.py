@@ -15,12 +15,8 @@ from langchain_core.tools import BaseTool
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = (ROOT / "embedded" / "models" / "base").is_dir()
 
-models = [
-    pytest.mark.models,
-    pytest.mark.skipif(not SHIPPED, reason="the embedded models are not shipped yet"),
-]
+models = pytest.mark.models
 
 
 def example(name: str) -> ModuleType:
