@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
-from catts.embedded.drawing import GRID
+from catts.embedded.drawing import GRID, SHAPES
 
 _PATCH = 14
 _MERGE = 2
@@ -18,7 +18,7 @@ PATCHES = GRID * GRID * _MERGE * _MERGE
 VISUAL_TOKENS = GRID * GRID
 IGNORED = -100
 """Label of a token that carries no loss."""
-CONCLUSION_WEIGHT = 3.0
+DECISION_WEIGHT = 4.0
 
 
 class Encoded(NamedTuple):
@@ -28,8 +28,8 @@ class Encoded(NamedTuple):
     """(PATCHES, 3 * 14 * 14), in [-1, 1], in the processor's order."""
     prompt: list[int]
     completion: list[int]
-    concluding: int
-    """Index in the completion from which it concludes: its last step, and the answer."""
+    weights: list[float]
+    """Weight of each token of the completion in the loss."""
 
 
 def patches(image: Image) -> NDArray[np.float32]:
@@ -46,23 +46,37 @@ def encode(tokenizer: Any, image: Image, prompt: str, completion: str) -> Encode
         f"{prompt}<|im_end|><|im_start|>assistant"
     )
     backend = tokenizer._tokenizer
-    ids = backend.encode(f"{completion}<|im_end|>", add_special_tokens=False).ids
-    thought = backend.token_to_id("</think>")
-    end = ids.index(thought) if thought in ids else 0
-    steps = [i for i in range(end) if ids[i] == backend.token_to_id(";")]
+    written = backend.encode(f"{completion}<|im_end|>", add_special_tokens=False)
     return Encoded(
         patches(image),
         backend.encode(opening, add_special_tokens=False).ids,
-        ids,
-        steps[-1] if steps else end,
+        written.ids,
+        _weights([token.removeprefix("Ġ") for token in written.tokens]),
     )
+
+
+def _weights(tokens: list[str]) -> list[float]:
+    """`DECISION_WEIGHT` for what decides, else 1.
+
+    What is decided behind each thing that was read (does it count? is it sought?), all numbers, and
+    everything from the last step of the reasoning on. It is a quarter of the tokens, and once the
+    picture is read it is all that makes an answer right.
+    """
+    end = tokens.index("</think>") if "</think>" in tokens else len(tokens)
+    steps = [i for i in range(end) if tokens[i] == ";"]
+    concluding = steps[-1] if steps else end
+    return [
+        DECISION_WEIGHT
+        if i >= concluding or token.isdigit() or (i > 0 and tokens[i - 1] in SHAPES)
+        else 1.0
+        for i, token in enumerate(tokens)
+    ]
 
 
 def collate(items: Sequence[Encoded], image_token: int) -> dict[str, Tensor]:
     """Right-padded inputs, labels and their weights of B conversations.
 
-    Only completions carry loss. What concludes a completion weighs `CONCLUSION_WEIGHT`: it is a
-    tenth of the tokens, and all of what makes an answer right once the picture is read.
+    Only completions carry loss.
     """
     longest = max(len(i.prompt) + len(i.completion) for i in items)
     ids = torch.zeros(len(items), longest, dtype=torch.long)
@@ -74,8 +88,7 @@ def collate(items: Sequence[Encoded], image_token: int) -> dict[str, Tensor]:
         ids[row, :stop] = torch.tensor(item.prompt + item.completion)
         labels[row, start:stop] = torch.tensor(item.completion)
         mask[row, :stop] = 1
-        weights[row, start:stop] = 1
-        weights[row, start + item.concluding : stop] = CONCLUSION_WEIGHT
+        weights[row, start:stop] = torch.tensor(item.weights)
     return {
         "input_ids": ids,
         "attention_mask": mask,

@@ -67,14 +67,25 @@ def test_training_tensors_are_what_the_processor_makes(processor):
     assert tokenizer.decode(ours.completion) == f"{taught.completion}<|im_end|>"
 
 
+def test_decisions_weigh_more(processor):
+    taught = lesson("answer", example("train", 0, family="count"), PROMPTS, random.Random(0))
+    item = encode(
+        processor.tokenizer,
+        taught.example.image,
+        "x",
+        "<think>b3 red star 1, c4 blue circle</think>",
+    )
+    tokens = [processor.tokenizer.decode(t).strip() for t in item.completion]
+    heavy = [t for t, w in zip(tokens, item.weights, strict=True) if w > 1]
+    assert heavy == ["1", "</think>", "<|im_end|>"]
+
+
 def test_unweighted_loss_is_transformers_own(processor):
     tokenizer = processor.tokenizer
     model = build_model(TINY.size, tokenizer, 0).eval()
     taught = lesson("answer", example("train", 3), PROMPTS, random.Random(0))
     item = encode(tokenizer, taught.example.image, taught.prompt, taught.completion)
     batch = collate([item], tokenizer.convert_tokens_to_ids("<|image_pad|>"))
-    concluded = tokenizer.decode(item.completion[item.concluding :])
-    assert concluded == f"</think>\\boxed{{{taught.example.answer}}}<|im_end|>"
     batch["weights"] = (batch["weights"] > 0).float()
     theirs = {k: v for k, v in batch.items() if k != "weights"}
     with torch.no_grad():
