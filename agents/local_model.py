@@ -54,6 +54,8 @@ class LocalModel:
         self, clean: Sequence[Turn], noised: Sequence[Turn], params: ContrastParams
     ) -> list[Drawn]:
         """Decode each clean turn in lock-step against its noised one, all pairs as one batch."""
+        if not clean:
+            return []
         batch = self._encode([*clean, *noised])
         vocabulary = self._loaded.vocabulary
         completions = contrastive_decode(
