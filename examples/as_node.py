@@ -35,7 +35,7 @@ async def report(state: State, runtime: Runtime[Reporting]) -> State:
     return {"report": f"{verdict} {state['answer']}." + (f" Without: {failed}" if failed else "")}
 
 
-async def main(image: str, question: str) -> State:
+async def main(image: str, question: str) -> dict[str, Any]:
     context = open_context(base="embedded", expert="embedded")
     builder = StateGraph(State, context_schema=Reporting)
     builder.add_node("look", as_node(context))
@@ -45,11 +45,11 @@ async def main(image: str, question: str) -> State:
     builder.add_edge("report", END)
     try:
         asked: State = {"image": image, "question": question}
-        state: State = await builder.compile().ainvoke(asked, context={"language": "en"})
+        result = await builder.compile().ainvoke(asked, context={"language": "en"})
     finally:
         await context.aclose()
-    print(state["report"])
-    return state
+    print(result["report"])
+    return result
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from catts import as_tool, open_context
 
@@ -20,7 +20,7 @@ async def main(folder: str, request: str, model: str | BaseChatModel) -> list[Ba
     context = open_context(base="embedded", expert="embedded")
     agent = create_agent(chat, tools=[as_tool(context, folder)])
     try:
-        state = await agent.ainvoke({"messages": [("user", request)]})
+        state = await agent.ainvoke({"messages": [HumanMessage(request)]})
     finally:
         await context.aclose()
     messages: list[BaseMessage] = state["messages"]

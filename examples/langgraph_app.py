@@ -8,21 +8,22 @@ import asyncio
 import base64
 import binascii
 import threading
-from typing import Any, TypedDict
+from typing import Any, NotRequired
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
+from typing_extensions import TypedDict  # typing's own has no JSON schema on 3.11
 
 from catts import Context, as_node, open_context
 from catts.errors import ImageError
 
 
 class Input(TypedDict):
-    """What a client sends; `choices` is empty for a free answer."""
+    """What a client sends; without `choices` the answer is free."""
 
     image: str
     question: str
-    choices: list[str]
+    choices: NotRequired[list[str]]
 
 
 class State(Input):

@@ -2,11 +2,11 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
@@ -26,6 +26,13 @@ from catts.question import Question
 
 Images = ImageSource | Sequence[ImageSource]
 """One image, or several in the order in which the question speaks of them."""
+
+
+class ForeignNode(Protocol):
+    """A node for another LangGraph graph."""
+
+    async def __call__(self, state: Any, config: RunnableConfig) -> dict[str, Any]:
+        """What changes in the other graph's state."""
 
 
 def open_context(
@@ -133,7 +140,7 @@ def ask(store: ImageStore, image: Images, question: str, choices: Sequence[str] 
     return Question(text=question, images=digests, choices=tuple(choices))
 
 
-def as_node(context: Context) -> Callable[[Any, RunnableConfig], Awaitable[dict[str, Any]]]:
+def as_node(context: Context) -> ForeignNode:
     """CA-TTS as a node of another LangGraph graph, whatever that graph's own context is.
 
     The node reads `image` (one or a list), `question` and, if there are any, `choices` from the

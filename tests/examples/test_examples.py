@@ -65,6 +65,14 @@ def test_every_example_loads_without_loading_models(name: str) -> None:
     assert hasattr(module, "graph" if name == "langgraph_app" else "main")
 
 
+def test_the_served_graph_tells_a_client_what_to_send() -> None:
+    graph = example("langgraph_app").graph
+    schema = graph.get_input_jsonschema()
+    assert schema["required"] == ["image", "question"]
+    assert schema["properties"].keys() == {"image", "question", "choices"}
+    assert {"answer", "trace"} <= graph.get_output_jsonschema()["properties"].keys()
+
+
 class TestOnEmbeddedModels:
     pytestmark = models
 
@@ -104,8 +112,6 @@ class TestOnEmbeddedModels:
             where, _, name = json.load(file)["graphs"]["catts"].partition(":")
         graph = getattr(example(Path(where).stem), name)
         image = str(picture) if form == "path" else data_url(picture)
-        result = await graph.ainvoke(
-            {"image": image, "question": "How many shapes are there?", "choices": []}
-        )
+        result = await graph.ainvoke({"image": image, "question": "How many shapes are there?"})
         assert result["answer"] is not None
         assert result["trace"]["version"] == 1
