@@ -98,7 +98,9 @@ def embedded_folder(which: Literal["base", "expert"]) -> Path:
         folder = Path(location) / "models" / which
         if folder.is_dir():
             return folder
-    raise ModelSpecError(f"this installation has no embedded {which} model: install catts again")
+    raise ModelSpecError(
+        f"this installation has no embedded {which} model: train it (`catts embedded train {which}`) and name its folder"
+    )
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,10 @@ def _quiet_loading(*specs: str) -> None:
     """Keep the loaders' progress bars for what may be downloaded; a local model loads at once."""
     if not any(spec.count("/") == 1 and not Path(spec).exists() for spec in specs):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        if "transformers" in sys.modules:  # which has read its environment already
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()
 
 
 def _warn_in_one_line() -> None:
