@@ -99,7 +99,8 @@ def embedded_folder(which: Literal["base", "expert"]) -> Path:
         if folder.is_dir():
             return folder
     raise ModelSpecError(
-        f"this installation has no embedded {which} model: train it (`catts embedded train {which}`) and name its folder"
+        f"this installation has no embedded {which} model: train it "
+        f"(`catts embedded train {which}`) and name its folder"
     )
 
 
