@@ -110,6 +110,13 @@ def _device(device: str | None) -> torch.device:
     return where
 
 
+def hide_progress() -> None:
+    """No progress bars of transformers' loaders from now on, in this process."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def _dtype(dtype: str | None, device: torch.device) -> torch.dtype | str:
     if dtype is None:
         return torch.float32 if device.type == "cpu" else "auto"

@@ -204,9 +204,9 @@ def _quiet_loading(*specs: str) -> None:
     if not any(spec.count("/") == 1 and not Path(spec).exists() for spec in specs):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         if "transformers" in sys.modules:  # which has read its environment already
-            from transformers.utils import logging
+            from catts.agents.loading import hide_progress
 
-            logging.disable_progress_bar()
+            hide_progress()
 
 
 def _warn_in_one_line() -> None:
