@@ -22,8 +22,8 @@ MISREAD: dict[Grade, float] = {1: 0.06, 2: 0.2, 3: 0.45}
 CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.06, 3: 0.2}
 """The same for the imagined critic, who sees better but is not always right."""
 
-PLAN_ORDERS: tuple[tuple[float, tuple[Module, ...]], ...] = ((2.0, MODULES),)
-"""Planner's target: for a leader whose share is below the bound, the order of the modules."""
+PLAN_ORDER: tuple[Module, ...] = MODULES
+"""The planner's target; `catts embedded order` measures which one helps most."""
 
 _READING = re.compile(r"\b([a-d][1-4]) ([a-z]+ [a-z]+)")
 
@@ -162,9 +162,8 @@ def _planner(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[
     candidates = _candidates(example, rng)
     prompt = prompts.render("planner", **_asked(example), candidates=list_candidates(candidates))
     share = max(c.share for c in candidates)
-    order = next(order for bound, order in PLAN_ORDERS if share < bound)
     reason = "The lead is clear." if share >= 0.6 else "The lead is thin."
-    return prompt, json.dumps({"order": list(order), "reason": reason})
+    return prompt, json.dumps({"order": list(PLAN_ORDER), "reason": reason})
 
 
 _WRITERS = {
