@@ -69,13 +69,19 @@ class Curriculum:
     def _draw(self, group: int) -> list[list[Encoded]]:
         count = self._recipe.batch * _SORTED_TOGETHER
         rng = self._rng("group", group)
-        looking = group * _SORTED_TOGETHER < self._recipe.look_steps
+        only = self._only(group * _SORTED_TOGETHER)
         indices = range(group * count, (group + 1) * count)
-        items = [self._encode(index, "look" if looking else None) for index in indices]
+        items = [self._encode(index, only) for index in indices]
         items.sort(key=lambda item: len(item.prompt) + len(item.completion))
         batches = [items[i : i + self._recipe.batch] for i in range(0, count, self._recipe.batch)]
         rng.shuffle(batches)
         return batches
+
+    def _only(self, step: int) -> Task | None:
+        """The one task of a step of the second stage; None when all are mixed."""
+        if step < self._recipe.look_steps:
+            return "look"
+        return "answer" if step < self._recipe.look_steps + self._recipe.answer_steps else None
 
     def _encode(self, index: int, only: Task | None) -> Encoded:
         rng = self._rng("lesson", index)

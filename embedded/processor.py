@@ -21,8 +21,12 @@ SPECIAL_TOKENS = (
 VOCABULARY = 1024
 """Tokens of the vocabulary: enough that the top-20 mean is not only the flatness of the tail."""
 
-_WORDS = r" ?[\p{L}\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-"""Words for the byte-pair encoding; letters and digits stay together, so `b3` can be one token."""
+_WORDS = r" ?\p{L}{3,}(?=s\b)|s\b| ?[\p{L}\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""Words for the byte-pair encoding.
+
+Letters and digits stay together, so `b3` can be one token; the s of a plural stands apart, so that
+the stars that a question asks for and the star that was seen are the same token.
+"""
 
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}<|im_start|>{{ message.role }}"

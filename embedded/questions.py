@@ -113,20 +113,27 @@ def _solve_by_search(ask: Ask, things: Things, rng: random.Random) -> Solution:
     for cell in (c for number in numbers for c in line_cells(ask.line, number) if c in things):
         read.append(f"{place_name(cell)} {name(things[cell])}")
         if set(ask.sorts) <= set(things[cell]):
-            return Solution(", ".join(read), _found(ask, cell, things[cell]), (cell,))
+            found, answer = _found(ask, cell, things[cell])
+            return Solution(f"{', '.join(read)}; {found}", answer, (cell,))
     cell = rng.choice(sorted(things) or [0])
     guess = things.get(cell, (rng.choice(SHAPES), rng.choice(COLOURS)))
-    return Solution(", ".join(read) or "none", _found(ask, cell, guess), ())
+    found, answer = _found(ask, cell, guess)
+    return Solution(f"{', '.join(read) or 'none'}; {found}", answer, ())
 
 
-def _found(ask: Ask, cell: int, thing: Thing) -> str:
-    """The answer that the thing that was sought gives."""
+def _found(ask: Ask, cell: int, thing: Thing) -> tuple[str, str]:
+    """What the thing that was sought gives, and the answer.
+
+    Choices are gone through up to the one that fits, so that the letter stands next to the answer.
+    """
     if ask.family == "place":
-        return place_name(cell)[ask.line == "row"]
+        return place_name(cell), place_name(cell)[ask.line == "row"]
     value = thing[0] if ask.wanted == "shape" else thing[1]
     if ask.family == "attribute":
-        return value
-    return choice_letter(ask.choices.index(value) if value in ask.choices else 0)
+        return value, value
+    last = ask.choices.index(value) if value in ask.choices else len(ask.choices) - 1
+    tried = [f"({choice_letter(i)}) {ask.choices[i]}" for i in range(last + 1)]
+    return f"{value} {' '.join(tried)}", choice_letter(last)
 
 
 def distractor(thing: Thing, rng: random.Random) -> Thing:

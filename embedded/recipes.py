@@ -23,11 +23,13 @@ class Recipe:
     """Steps of the first stage: the vision tower names what stands in each cell."""
     look_steps: int
     """First steps of the second stage, on `look` lessons alone."""
+    answer_steps: int
+    """Steps after those on `answer` lessons alone."""
     steps: int
     """All steps of the second stage: lessons."""
     batch: int = 32
     vision_batch: int = 64
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     warmup: int = 150
     weight_decay: float = 0.05
 
@@ -47,8 +49,9 @@ RECIPES: dict[str, Recipe] = {
         grades={1: 0.65, 2: 0.27, 3: 0.08},
         noised=0.0,
         vision_steps=400,
-        look_steps=600,
-        steps=3400,
+        look_steps=304,
+        answer_steps=800,
+        steps=2600,
     ),
     "expert": Recipe(
         name="expert",
@@ -64,7 +67,8 @@ RECIPES: dict[str, Recipe] = {
         grades={1: 0.3, 2: 0.35, 3: 0.35},
         noised=0.15,
         vision_steps=450,
-        look_steps=600,
-        steps=2600,
+        look_steps=304,
+        answer_steps=600,
+        steps=2800,
     ),
 }

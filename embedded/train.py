@@ -31,6 +31,7 @@ from catts.embedded.batches import IGNORED
 from catts.embedded.curriculum import CELL_CLASSES, Curriculum
 from catts.embedded.drawing import GRID
 from catts.embedded.fast_linear import use_bfloat16_products
+from catts.embedded.machine import prepare
 from catts.embedded.processor import build_processor
 from catts.embedded.recipes import Recipe
 from catts.prompts import PromptSet, load_prompts
@@ -64,8 +65,7 @@ def train(
     Returns:
         The finished checkpoint folder.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    prepare(threads)
     out.mkdir(parents=True, exist_ok=True)
     prompts = load_prompts(PROMPT_SET)
     processor = _processor(out, prompts)
@@ -120,7 +120,7 @@ class _Run:
         self.head = nn.Linear(recipe.size.hidden, CELL_CLASSES + CELLS).to(device)
         self.seen = 0
         self.learned = 0
-        self.optimizer = self._vision_optimizer()
+        self.optimizers = self._vision_optimizers()
 
     def see(self, progress: Progress) -> None:
         """Stage one."""
@@ -147,7 +147,7 @@ class _Run:
             self._report(progress, bar, self.seen, "cells", loss.item(), told)
         if self.learned == 0:
             self._match_scales()
-            self.optimizer = self._lesson_optimizer()
+            self.optimizers = self._lesson_optimizers()
 
     def learn(self, progress: Progress) -> None:
         """Stage two."""
@@ -207,14 +207,15 @@ class _Run:
         self.head.load_state_dict(state["head"])
         self.seen, self.learned = state["seen"], state["learned"]
         if self.seen >= self.recipe.vision_steps:
-            self.optimizer = self._lesson_optimizer()
-        self.optimizer.load_state_dict(state["optimizer"])
+            self.optimizers = self._lesson_optimizers()
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
 
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "seen": self.seen,
             "learned": self.learned,
         }
@@ -222,27 +223,37 @@ class _Run:
         torch.save(state, part)
         part.replace(self.out / "state.pt")
 
-    def _vision_optimizer(self) -> torch.optim.Optimizer:
+    def _vision_optimizers(self) -> list[torch.optim.Optimizer]:
         parameters = [*self.model.model.visual.parameters(), *self.head.parameters()]
-        return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
+        return [torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)]
 
-    def _lesson_optimizer(self) -> torch.optim.Optimizer:
+    def _lesson_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Muon for the matrices, AdamW for embeddings, norms and biases."""
         decay = self.recipe.weight_decay
-        return torch.optim.AdamW(
-            self.model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=decay
-        )
+        embedding = self.model.get_input_embeddings().weight
+        matrices, others = [], []
+        for parameter in self.model.parameters():
+            inner = parameter.dim() == 2 and parameter is not embedding
+            (matrices if inner else others).append(parameter)
+        return [
+            torch.optim.Muon(matrices, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=decay),
+        ]
 
     def _schedule(self, step: int, steps: int, peak: float, warmup: int) -> None:
         rising = min(1.0, (step + 1) / warmup)
         falling = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = peak * rising * falling
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rising * falling
 
     def _step(self, loss: torch.Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
 
     def _report(
         self,

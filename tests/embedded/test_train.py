@@ -27,6 +27,7 @@ TINY = replace(
     size=Size(hidden=32, layers=1, heads=2, vision_hidden=32, vision_depth=1),
     vision_steps=4,
     look_steps=2,
+    answer_steps=2,
     steps=6,
     batch=4,
     vision_batch=4,
