@@ -68,7 +68,7 @@ def critique_of(chain: str, seen: str) -> str:
 
 def visibility_loss(look: Look) -> float:
     """Probability that a careful reader misreads a thing of this look; in (0, 0.6)."""
-    return min(0.6, 0.5 * math.exp(-6 * look.contrast * look.radius / 10) + 0.25 * look.cover)
+    return min(0.6, 0.4 * math.exp(-1.8 * look.contrast * look.radius) + 0.15 * look.cover)
 
 
 def _read(example: Example, rate: float, rng: random.Random) -> tuple[str, str]:

@@ -67,7 +67,12 @@ def fit(
     fitted = fit_card(_load(str(base)), _load(expert, "expert"), out, n=n, seed=seed)
     write_card(base, fitted.card)
     if json:
-        typer.echo(json_module.dumps({**fitted._asdict(), "card": fitted.card.model_dump()}))
+        record = {
+            **fitted._asdict(),
+            "card": fitted.card.model_dump(),
+            "kinds": [score._asdict() for score in fitted.kinds],
+        }
+        typer.echo(json_module.dumps(record))
         return
     for kind, pooled, within in fitted.kinds:
         typer.echo(f"{kind:22} AUROC pooled {pooled:.3f}, within a question {within:.3f}")
@@ -125,7 +130,11 @@ def order(
 
     gains = measure_order(_load(base), _load(expert, "expert"), out, n=n, seed=seed)
     if json:
-        typer.echo(json_module.dumps(gains))
+        record = {
+            group: [{"module": g.module, **g.gain._asdict()} for g in modules]
+            for group, modules in gains.items()
+        }
+        typer.echo(json_module.dumps(record))
         return
     for group, modules in gains.items():
         typer.echo(group)

@@ -16,7 +16,7 @@ from catts.evals.collect import Collection, Samples
 from catts.evals.items import Item, load_items
 from catts.evals.metrics import auroc, within_cluster_aurocs
 from catts.evals.modules import full_verdicts
-from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right
+from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right, turned_right
 from catts.graph.context import Policy
 
 SAMPLES = 8
@@ -144,14 +144,6 @@ def best_reflection(verdicts: Sequence[Verdict]) -> float:
     gains = np.cumsum([turned_right(v) for v in ranked])
     best = int(np.argmax(gains))
     return round(ranked[best].certainty + 1e-4, 4)
-
-
-def turned_right(verdict: Verdict) -> int:
-    """1 when the critique turned the leader's wrong answer right, -1 the other way, else 0."""
-    if verdict.reanswer is None or not verdict.field:
-        return 0
-    truth = verdict.item.example.answer
-    return int(verdict.reanswer == truth) - int(verdict.field[0].answer == truth)
 
 
 def best_acceptance(verdicts: Sequence[Verdict]) -> float:

@@ -39,10 +39,13 @@ def full_verdicts(
         replace(
             verdict,
             vote=vote if verdict.field else None,
+            critique=critique,
             reanswer=answer,
             self_check=key_of(verdict.item, contrast[0]),
         )
-        for verdict, vote, answer, contrast in zip(verdicts, votes, answers, contrasts, strict=True)
+        for verdict, vote, critique, answer, contrast in zip(
+            verdicts, votes, critiques, answers, contrasts, strict=True
+        )
     ]
 
 

@@ -5,6 +5,7 @@ Sampling is at temperature 1 without a filter; intervals are 95 % bootstrap, clu
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +28,8 @@ from catts.evals.metrics import (
     weighted_auroc,
     within_cluster_aurocs,
 )
-from catts.evals.modules import full_verdicts, reanswered, role_params
-from catts.evals.verdicts import Verdict, accuracy_of, key_of
+from catts.evals.modules import full_verdicts, reanswered
+from catts.evals.verdicts import Verdict, accuracy_of, key_of, turned_right
 from catts.graph.context import Policy
 
 EASIEST = 1800
@@ -254,13 +255,13 @@ class Measurement:
     def _critic(self, verdicts: list[Verdict]) -> list[Row]:
         unsure = [v for v in verdicts if v.field and v.certainty < self._policy.reflect_below]
         data = self._collection([v.item for v in unsure])
-        own = data.critiques(self._expert, [v.spoken for v in unsure], role_params())
+        own = [v.critique for v in unsure]
         shift = max(1, len(own) // 2)
         foreign = [own[(i + shift) % len(own)] for i in range(len(own))]
-        gains = []
-        for title, critiques in (("re-answer", own), ("re-answer, another's critique", foreign)):
-            answers = reanswered(data, self._base, unsure, critiques, title=title)
-            gains.append([[_turned(v, a)] for v, a in zip(unsure, answers, strict=True)])
+        title = "re-answer, another's critique"
+        others = reanswered(data, self._base, unsure, foreign, title=title)
+        swapped = [replace(v, reanswer=a) for v, a in zip(unsure, others, strict=True)]
+        gains = [[[float(turned_right(v))] for v in under] for under in (unsure, swapped)]
         net = paired_difference(*gains)
         failed = [[float(c is None)] for c in own]
         return [
@@ -269,13 +270,6 @@ class Measurement:
             _of("critic, unsure leaders", "difference", net, len(unsure), "low > 0", net.low > 0),
             _row("critic, unsure leaders", "failed", failed),
         ]
-
-
-def _turned(verdict: Verdict, answer: str | None) -> float:
-    if answer is None:
-        return 0.0
-    truth = verdict.item.example.answer
-    return float(answer == truth) - float(verdict.field[0].answer == truth)
 
 
 def _ladder(group: str, verdicts: list[Verdict]) -> list[Row]:

@@ -39,6 +39,8 @@ class Verdict:
     samples: tuple[SampleRecord, ...]
     vote: tuple[float, ...] | None = None
     """The voter's probabilities, in the order of `field`; None where the role failed."""
+    critique: str | None = None
+    """What the critic said of the leader; None where the role failed."""
     reanswer: str | None = None
     """Canonical answer under the critique; None where there is none."""
     self_check: str | None = None
@@ -111,3 +113,11 @@ def key_of(item: Item, sample: Sample) -> str | None:
     """Canonical answer of a completion, None when it holds none."""
     said = extract_answer(sample.text, item.question)
     return None if said is None else canonical(said, item.question)
+
+
+def turned_right(verdict: Verdict) -> int:
+    """1 when the critique turned the leader's wrong answer right, -1 the other way, else 0."""
+    if verdict.reanswer is None or not verdict.field:
+        return 0
+    truth = gold(verdict.item)
+    return int(verdict.reanswer == truth) - int(verdict.field[0].answer == truth)

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catts.agents.protocol import Sample
-from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds, turned_right
+from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds
 from catts.evals.items import load_items
 from catts.evals.planning import margin_gains
-from catts.evals.verdicts import Verdict, accuracy_of, gold, read_rows, right
+from catts.evals.verdicts import Verdict, accuracy_of, gold, read_rows, right, turned_right
 from catts.graph.context import Policy
 
 ITEM = load_items("test", 1)[0]
