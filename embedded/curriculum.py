@@ -13,7 +13,7 @@ from catts.embedded.batches import Encoded, collate, encode, patches
 from catts.embedded.drawing import COLOURS, GRID, SHAPES, cell_box
 from catts.embedded.lessons import Task, lesson
 from catts.embedded.recipes import Recipe
-from catts.embedded.scene import CELLS
+from catts.embedded.scene import CELLS, Grade
 from catts.embedded.world import Example, example
 from catts.perception.noise import add_noise
 from catts.prompts import PromptSet
@@ -59,7 +59,7 @@ class Curriculum:
         pixels, labels = [], []
         for index in range(step * size, (step + 1) * size):
             rng = self._rng("vision", index)
-            picture = self._example(VISION_START + index, rng)
+            picture = self._example(VISION_START + index, self._recipe.vision_grades, rng)
             pixels.append(patches(self._seen(picture, rng)))
             labels.append(_cell_labels(picture))
         return VisionBatch(
@@ -87,12 +87,11 @@ class Curriculum:
         rng = self._rng("lesson", index)
         task = rng.choices(list(self._recipe.tasks), list(self._recipe.tasks.values()))[0]
         task = only or task
-        taught = lesson(task, self._example(index, rng), self._prompts, rng)
+        taught = lesson(task, self._example(index, self._recipe.grades, rng), self._prompts, rng)
         image = self._seen(taught.example, rng)
         return encode(self._tokenizer, image, taught.prompt, taught.completion)
 
-    def _example(self, index: int, rng: random.Random) -> Example:
-        grades = self._recipe.grades
+    def _example(self, index: int, grades: dict[Grade, float], rng: random.Random) -> Example:
         grade = rng.choices(list(grades), list(grades.values()))[0]
         return example("train", index, grade=grade)
 

@@ -16,7 +16,9 @@ class Recipe:
     tasks: dict[Task, float]
     """Shares of the lessons."""
     grades: dict[Grade, float]
-    """Shares of the perceptual grades among the pictures."""
+    """Shares of the perceptual grades among the lessons' pictures."""
+    vision_grades: dict[Grade, float]
+    """The same in the first stage; where most pictures are hard, nothing is learned from them."""
     noised: float
     """Share of pictures on which some cells are noised, with the right answer as the target."""
     vision_steps: int
@@ -47,6 +49,7 @@ RECIPES: dict[str, Recipe] = {
             "planner": 0.03,
         },
         grades={1: 0.85, 2: 0.12, 3: 0.03},
+        vision_grades={1: 0.85, 2: 0.12, 3: 0.03},
         noised=0.0,
         vision_steps=400,
         look_steps=304,
@@ -64,9 +67,10 @@ RECIPES: dict[str, Recipe] = {
             "critic": 0.27,
             "planner": 0.03,
         },
-        grades={1: 0.2, 2: 0.4, 3: 0.4},
+        grades={1: 0.25, 2: 0.4, 3: 0.35},
+        vision_grades={1: 0.6, 2: 0.3, 3: 0.1},
         noised=0.15,
-        vision_steps=600,
+        vision_steps=500,
         look_steps=304,
         answer_steps=600,
         steps=2400,

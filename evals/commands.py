@@ -56,7 +56,7 @@ def fit(
     base: Annotated[Path, typer.Argument(help="Checkpoint folder of the base; gets its card.")],
     expert: Spec = "embedded",
     out: Out = Path("runs/quality"),
-    n: Annotated[int, typer.Option(min=100, help="Validation questions.")] = 1000,
+    n: Annotated[int, typer.Option("-n", min=100, help="Validation questions.")] = 1000,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -87,29 +87,26 @@ def measure(
     base: Spec = "embedded",
     expert: Spec = "embedded",
     out: Out = Path("runs/quality"),
-    n: Annotated[int, typer.Option(min=36, help="Questions of the benchmark.")] = 2000,
+    n: Annotated[int, typer.Option("-n", min=36, help="Questions of the benchmark.")] = 2000,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Measure the models against their bars on the test stream: table, markdown, plot, JSON."""
+    """Measure the models against their bars on the test stream.
+
+    OUT gets the table (quality.md), the plot (noise.png), everything as JSON (quality.json), and a
+    model card for each checkpoint (base.md, expert.md).
+    """
     from rich.console import Console
 
-    from catts.evals.presentation import plot_curve, quality_markdown, quality_table
+    from catts.evals.presentation import quality_table
     from catts.evals.quality import Measurement
+    from catts.evals.report import write_report
 
     quality = Measurement(
         _load(base), _load(expert, "expert"), out, n=n, seed=seed, quiet=json
     ).run()
-    record = {
-        "n": n,
-        "seed": seed,
-        "rows": [row._asdict() for row in quality.rows],
-        "curve": [point._asdict() for point in quality.curve],
-        "t_star": quality.t_star,
-    }
-    (out / "quality.json").write_text(json_module.dumps(record, indent=1), "utf-8")
-    (out / "quality.md").write_text(quality_markdown(quality.rows), "utf-8")
-    plot_curve(quality.curve, quality.t_star, out / "noise.png")
+    folders = {"base": _folder(base, "base"), "expert": _folder(expert, "expert")}
+    record = write_report(quality, folders, out, n=n, seed=seed)
     if json:
         typer.echo(json_module.dumps(record))
     else:
@@ -121,7 +118,7 @@ def order(
     base: Spec = "embedded",
     expert: Spec = "embedded",
     out: Out = Path("runs/quality"),
-    n: Annotated[int, typer.Option(min=100, help="Questions of the training stream.")] = 600,
+    n: Annotated[int, typer.Option("-n", min=100, help="Questions of the training stream.")] = 600,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -143,8 +140,12 @@ def order(
 
 
 def _load(spec: str, which: Literal["base", "expert"] = "base") -> "TransformersEngine":
-    from catts.agents.spec import embedded_folder
     from catts.agents.transformers_engine import TransformersEngine
 
-    folder = embedded_folder(which) if spec == "embedded" else spec
-    return TransformersEngine.load(folder)
+    return TransformersEngine.load(_folder(spec, which))
+
+
+def _folder(spec: str, which: Literal["base", "expert"]) -> Path:
+    from catts.agents.spec import embedded_folder
+
+    return embedded_folder(which) if spec == "embedded" else Path(spec)

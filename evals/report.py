@@ -1,0 +1,106 @@
+"""What a measurement leaves behind: tables, a plot, JSON, and the checkpoints' model cards."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from catts.evals.presentation import plot_curve, quality_markdown
+from catts.evals.quality import Quality, Row
+
+_ABOUT = {
+    "base": "The base model of the embedded world: it answers questions about boards of shapes, "
+    "answers again under a critique, and can fill the expert's roles itself. It was trained on "
+    "clean pictures, most of them of the easiest grade, so it stays confident when it cannot see.",
+    "expert": "The expert of the embedded world: it plans, votes and criticises. It is larger than "
+    "the base and was trained on all grades of difficulty and on noised pictures.",
+}
+_GROUPS = {
+    "base": ("base", "votes", "confidence", "over-confidence"),
+    "expert": ("expert", "voter", "critic", "CA-TTS"),
+}
+
+
+def write_report(
+    quality: Quality, folders: Mapping[str, Path], out: Path, *, n: int, seed: int
+) -> dict[str, Any]:
+    """Write quality.json, quality.md, bars.md, noise.png, and base.md and expert.md, into `out`.
+
+    Args:
+        quality: what was measured.
+        folders: the checkpoints by `base` and `expert`; without a recipe there is no card.
+        out: an existing folder.
+        n: questions of the benchmark.
+        seed: seed of the samples.
+
+    Returns:
+        What quality.json holds.
+    """
+    record = {
+        "n": n,
+        "seed": seed,
+        "rows": [row._asdict() for row in quality.rows],
+        "curve": [point._asdict() for point in quality.curve],
+        "t_star": quality.t_star,
+    }
+    (out / "quality.json").write_text(f"{json.dumps(record, indent=1)}\n", "utf-8")
+    (out / "quality.md").write_text(quality_markdown(quality.rows), "utf-8")
+    judged = [row for row in quality.rows if row.met is not None]
+    (out / "bars.md").write_text(quality_markdown(judged), "utf-8")
+    plot_curve(quality.curve, quality.t_star, out / "noise.png")
+    for which, folder in folders.items():
+        if (folder / "recipe.json").is_file():
+            card = model_readme(which, folder, quality.rows, n=n, seed=seed)
+            (out / f"{which}.md").write_text(card, "utf-8")
+    return record
+
+
+def model_readme(which: str, folder: Path, rows: Sequence[Row], *, n: int, seed: int) -> str:
+    """The model card of a checkpoint folder, with the rows of the quality table that concern it.
+
+    Args:
+        which: `base` or `expert`.
+        folder: its checkpoint; `recipe.json` is read.
+        rows: measured by `catts.evals.quality.Measurement`.
+        n: questions of the benchmark that was measured.
+        seed: seed of the samples.
+    """
+    recipe = json.loads((folder / "recipe.json").read_text("utf-8"))
+    kept = [row for row in rows if row.group.startswith(_GROUPS[which])]
+    told = "\n".join(f"| {key} | {_told(value)} |" for key, value in recipe.items())
+    return f"""---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: image-text-to-text
+---
+
+# embedded-{which}
+
+{_ABOUT[which]}
+
+A real `Qwen2_5_VLForConditionalGeneration` in half precision with the real processor class. It
+knows 112 x 112 pictures of its world and nothing else; the prompt set is `prompts/embedded/`.
+
+## Recipe
+
+    catts embedded train {which} --seed {recipe["seed"]} --threads 1
+
+| | |
+|---|---|
+{told}
+
+## Numbers
+
+    catts embedded measure -n {n} --seed {seed}
+
+On the test stream, 95 % bootstrap intervals clustered by question, samples at temperature 1 and
+top_p 1. Everything that was chosen (`catts.json`) was chosen on the validation stream by
+`catts embedded fit`.
+
+{quality_markdown(kept)}"""
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return str(value)
