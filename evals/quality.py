@@ -15,7 +15,7 @@ from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.questions import FAMILIES, FREE_FAMILIES
 from catts.embedded.scene import GRADES
-from catts.embedded.world import BENCHMARK_SIZE, Stream
+from catts.embedded.world import BENCHMARK_SIZE
 from catts.evals.collect import Collection, Samples
 from catts.evals.items import Item, load_items, shuffled
 from catts.evals.metrics import (
@@ -33,7 +33,9 @@ from catts.evals.verdicts import Verdict, accuracy_of, key_of, turned_right
 from catts.graph.context import Policy
 
 EASIEST = 1800
-"""Questions of the easiest grade: 300 of each family."""
+"""Questions of the easiest grade: 300 of each family; fewer for a smaller benchmark."""
+CURVE = 600
+"""Validation questions of the noise curve; fewer for a smaller benchmark."""
 NOISE_STEPS = (100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 LOG_FLOOR = 0.01
 """Probability that a right answer without a vote counts as, in the log score."""
@@ -93,6 +95,7 @@ class Measurement:
         self._eight = SamplingParams(n=8, max_new_tokens=base.card.max_new_tokens, seed=seed)
         self._policy = Policy.from_card(base.card, samples=8, seed=seed)
         self._items = load_items("test", n)
+        self._share = min(1.0, n / BENCHMARK_SIZE)
         self._data = self._collection(self._items)
 
     def run(self) -> Quality:
@@ -106,6 +109,9 @@ class Measurement:
         rows += self._roles(greedy, eight)
         return Quality(rows, curve, t_star)
 
+    def _scaled(self, full: int) -> int:
+        return max(36, round(full * self._share))
+
     def _collection(self, items: Sequence[Item]) -> Collection:
         return Collection(self._folder, items, quiet=self._quiet)
 
@@ -115,7 +121,7 @@ class Measurement:
         )
 
     def _sight(self) -> list[Row]:
-        items = load_items("test", EASIEST, grade=1)
+        items = load_items("test", self._scaled(EASIEST), grade=1)
         data = self._collection(items)
         seen = accuracy_of(items, data.answers(self._base, self._greedy, title="easiest grade"))
         blind = accuracy_of(items, self._blind(data, "easiest grade, shuffled"))
@@ -187,11 +193,9 @@ class Measurement:
             ]  # fmt: skip
         return rows
 
-    def _curve(
-        self, n: int = 600, stream: Stream = "validation"
-    ) -> tuple[list[NoisePoint], int | None]:
+    def _curve(self) -> tuple[list[NoisePoint], int | None]:
         """The noise curve, and the smallest t that costs half the margin over shuffled images."""
-        data = self._collection(load_items(stream, n))
+        data = self._collection(load_items("validation", self._scaled(CURVE)))
         clean = data.answers(self._base, self._greedy, title="validation, clean")
         blind = float(np.mean(accuracy_of(data.items, self._blind(data, "validation, shuffled"))))
         top = float(np.mean(accuracy_of(data.items, clean)))
