@@ -3,7 +3,8 @@
 Stage one teaches the vision tower what stands in each cell of the board and which cell it is, by a
 linear head that is thrown away; without it the language model rests on the text's prior and never
 looks. Stage two teaches lessons (`catts.embedded.lessons`) with the usual next-token loss on the
-completions, at first only how an address leads to a cell.
+completions: how an address leads to a cell, then answers, then all roles. Its optimizer is Muon for
+the matrices and AdamW for the rest.
 
 A killed run continues from its last checkpoint with the same batches.
 """
@@ -34,6 +35,7 @@ from catts.embedded.fast_linear import use_bfloat16_products
 from catts.embedded.machine import prepare
 from catts.embedded.processor import build_processor
 from catts.embedded.recipes import Recipe
+from catts.errors import InputError
 from catts.prompts import PromptSet, load_prompts
 
 PROMPT_SET = "embedded"
@@ -63,7 +65,10 @@ def train(
         checkpoint_every: steps between checkpoints; a killed run repeats at most so many.
 
     Returns:
-        The finished checkpoint folder.
+        The finished checkpoint folder; of a run that was finished before, without training.
+
+    Raises:
+        InputError: `out` holds a run of another recipe, seed or prompt set.
     """
     prepare(threads)
     out.mkdir(parents=True, exist_ok=True)
@@ -71,6 +76,8 @@ def train(
     processor = _processor(out, prompts)
     run = _Run(recipe, out, processor, prompts, seed, device, checkpoint_every)
     run.resume()
+    if (out / "model").is_dir():
+        return out / "model"
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -183,9 +190,11 @@ class _Run:
 
     def finish(self) -> Path:
         """Write the finished checkpoint in half precision, with processor, recipe and card."""
-        folder = self.out / "model"
+        folder = self.out / "model.part"
         self.model.half().save_pretrained(folder)
         self.processor.save_pretrained(folder)
+        # transformers leaves the weights readable by their owner alone; a package is for everyone
+        (folder / "model.safetensors").chmod(0o644)
         recipe = {**asdict(self.recipe), "seed": self.seed}
         (folder / "recipe.json").write_text(f"{json.dumps(recipe, indent=2)}\n", "utf-8")
         card = ModelCard(
@@ -195,7 +204,7 @@ class _Run:
             max_new_tokens=LONGEST_REPLY,
         )
         write_card(folder, card)
-        return folder
+        return folder.rename(self.out / "model")
 
     def resume(self) -> None:
         """Continue from the last checkpoint when there is one."""
@@ -203,16 +212,26 @@ class _Run:
         if not path.is_file():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["run"] != self._identity():
+            raise InputError(
+                f"{self.out} holds a run of another recipe, seed or prompt set; "
+                "give another folder, or delete this one"
+            )
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
         self.seen, self.learned = state["seen"], state["learned"]
-        if self.seen >= self.recipe.vision_steps:
+        if self.learned > 0:
             self.optimizers = self._lesson_optimizers()
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
 
+    def _identity(self) -> str:
+        """What a checkpoint must agree on with the run that continues from it."""
+        return json.dumps([asdict(self.recipe), self.seed, self.prompts.hash])
+
     def _save(self) -> None:
         state = {
+            "run": self._identity(),
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -231,7 +250,8 @@ class _Run:
         """Muon for the matrices, AdamW for embeddings, norms and biases."""
         decay = self.recipe.weight_decay
         embedding = self.model.get_input_embeddings().weight
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for parameter in self.model.parameters():
             inner = parameter.dim() == 2 and parameter is not embedding
             (matrices if inner else others).append(parameter)

@@ -61,11 +61,12 @@ def fit(
     json: Json = False,
 ) -> None:
     """Choose confidence, mapping, noise and thresholds on validation data; write BASE's card."""
+    _need_evals()
     from catts.agents.card import write_card
     from catts.evals.fitting import fit_card
 
-    fitted = fit_card(_load(str(base)), _load(expert, "expert"), out, n=n, seed=seed)
-    write_card(base, fitted.card)
+    fitted = fit_card(_load(str(base)), _load(expert, "expert"), out, n=n, seed=seed, quiet=json)
+    write_card(_folder(str(base), "base"), fitted.card)
     if json:
         record = {
             **fitted._asdict(),
@@ -93,9 +94,10 @@ def measure(
 ) -> None:
     """Measure the models against their bars on the test stream.
 
-    OUT gets the table (quality.md), the plot (noise.png), everything as JSON (quality.json), and a
-    model card for each checkpoint (base.md, expert.md).
+    OUT gets the table (quality.md; bars.md holds the rows with a bar), the plot (noise.png),
+    everything as JSON (quality.json), and a model card for each checkpoint (base.md, expert.md).
     """
+    _need_evals()
     from rich.console import Console
 
     from catts.evals.presentation import quality_table
@@ -125,7 +127,8 @@ def order(
     """Measure which module raises the right answer's margin most: what a planner is taught."""
     from catts.evals.planning import measure_order
 
-    gains = measure_order(_load(base), _load(expert, "expert"), out, n=n, seed=seed)
+    models = _load(base), _load(expert, "expert")
+    gains = measure_order(*models, out, n=n, seed=seed, quiet=json)
     if json:
         record = {
             group: [{"module": g.module, **g.gain._asdict()} for g in modules]
@@ -137,6 +140,16 @@ def order(
         typer.echo(group)
         for module, gain in modules:
             typer.echo(f"  {module:10} {gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
+
+
+def _need_evals() -> None:
+    """Raises: InputError, before hours of sampling rather than behind them."""
+    from importlib.util import find_spec
+
+    from catts.errors import InputError
+
+    if missing := [name for name in ("sklearn", "matplotlib") if find_spec(name) is None]:
+        raise InputError(f"{' and '.join(missing)} is missing: pip install 'catts[evals]'")
 
 
 def _load(spec: str, which: Literal["base", "expert"] = "base") -> "TransformersEngine":

@@ -95,22 +95,25 @@ def fit_card(
     *,
     n: int = 1000,
     seed: int = 0,
+    quiet: bool = False,
 ) -> Fit:
     """Choose everything that the base's card recommends on the first `n` validation questions.
 
-    - the kind of confidence: the best AUROC within one question among those whose pooled AUROC is
-      at least 0.65, because a vote weight has to tell the samples of one question apart;
+    - the kind of confidence: the best AUROC within one question among those that every completion
+      has and whose pooled AUROC is at least 0.65, because a vote weight has to tell the samples of
+      one question apart;
     - raw or mapped weights: the better weighted vote;
     - the self-check's noise step and strength: the best accuracy on 300 questions;
     - `reflect_below`: where the critic's net share turned right is largest;
     - `accept`: the smallest share at which skipping every module costs no accuracy.
     """
     items = load_items("validation", n)
-    data = Collection(folder, items)
+    data = Collection(folder, items, quiet=quiet)
     params = SamplingParams(n=SAMPLES, max_new_tokens=base.card.max_new_tokens, seed=seed)
     rows = data.answers(base, params, title="validation samples")
     kinds = score_kinds(items, rows)
-    eligible = [k for k in kinds if k.pooled >= 0.65] or kinds
+    everywhere = [k for k in kinds if all(k.kind in s.confidence for row in rows for s in row)]
+    eligible = [k for k in everywhere if k.pooled >= 0.65] or everywhere
     kind = max(eligible, key=lambda k: k.within).kind
     mapping = fit_map(items, rows, kind, "embedded/validation")
 
@@ -119,7 +122,7 @@ def fit_card(
         for weight in ("raw", "mapped")
     }
     weight = max(votes, key=lambda w: votes[w])
-    t, alpha, contrasts = _best_contrast(base, folder, items[:300])
+    t, alpha, contrasts = _best_contrast(base, Collection(folder, items[:300], quiet=quiet))
     policy = _policy(base, kind, mapping, weight).model_copy(
         update={"noise_t": t, "contrast_alpha": alpha}
     )
@@ -139,11 +142,14 @@ def fit_card(
 
 
 def best_reflection(verdicts: Sequence[Verdict]) -> float:
-    """The certainty below which the critic's net share turned right is largest."""
+    """The certainty below which the critic's net share turned right is largest.
+
+    0, which asks the critic never, where no threshold turns more right than wrong.
+    """
     ranked = sorted(verdicts, key=lambda v: v.certainty)
-    gains = np.cumsum([turned_right(v) for v in ranked])
+    gains = np.cumsum([0, *(turned_right(v) for v in ranked)])
     best = int(np.argmax(gains))
-    return round(ranked[best].certainty + 1e-4, 4)
+    return round(ranked[best - 1].certainty + 1e-4, 4) if best else 0.0
 
 
 def best_acceptance(verdicts: Sequence[Verdict]) -> float:
@@ -161,16 +167,15 @@ def best_acceptance(verdicts: Sequence[Verdict]) -> float:
 
 
 def _best_contrast(
-    base: TransformersEngine, folder: Path, items: Sequence[Item]
+    base: TransformersEngine, data: Collection
 ) -> tuple[int, float, dict[str, float]]:
-    data = Collection(folder, items)
     limit = base.card.max_new_tokens
     scores: dict[tuple[int, float], float] = {}
     for t in (500, 800):
         for alpha in (0.5, 1.0):
             params = ContrastParams(alpha=alpha, max_new_tokens=limit)
             rows = data.contrasts(base, params, t, title=f"self-check t {t} alpha {alpha}")
-            scores[t, alpha] = float(np.mean(accuracy_of(items, rows)))
+            scores[t, alpha] = float(np.mean(accuracy_of(data.items, rows)))
     (t, alpha) = max(scores, key=lambda k: scores[k])
     return t, alpha, {f"t {k[0]}, alpha {k[1]}": v for k, v in scores.items()}
 

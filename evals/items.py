@@ -6,14 +6,11 @@ from functools import cached_property
 
 from PIL.Image import Image
 
-from catts.embedded.questions import FAMILIES
-from catts.embedded.scene import GRADES, Grade
+from catts.embedded.scene import Grade
 from catts.embedded.world import Example, Stream, example
 from catts.images import image_digest
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
-
-_PERIOD = len(FAMILIES) * len(GRADES)
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,24 @@ def load_items(stream: Stream, n: int, *, start: int = 0, grade: Grade | None = 
 
 
 def shuffled(items: Sequence[Item]) -> list[Image]:
-    """For each question the picture of another one, of the same family and grade where possible.
+    """For each question the picture of another one of the same family and grade.
 
-    The honest blind baseline: the picture is of the right kind and says nothing of the answer.
+    The honest blind baseline: the picture is of the right kind and says nothing of the answer. A
+    question that is the only one of its kind gets any other's picture.
+
+    Raises:
+        ValueError: there are fewer than two questions.
     """
-    shift = _PERIOD * max(1, len(items) // (2 * _PERIOD))
     if len(items) < 2:
         raise ValueError("a shuffled control needs at least two questions")
-    shift = shift if shift < len(items) else 1
-    return [items[(i + shift) % len(items)].example.image for i in range(len(items))]
+    kinds: dict[tuple[str, int], list[int]] = {}
+    for i, item in enumerate(items):
+        kinds.setdefault((item.example.family, item.example.grade), []).append(i)
+    pictures = [items[i - 1].example.image for i in range(len(items))]
+    for members in kinds.values():
+        if len(members) > 1:
+            shift = len(members) // 2
+            for place, i in enumerate(members):
+                other = members[(place + shift) % len(members)]
+                pictures[i] = items[other].example.image
+    return pictures

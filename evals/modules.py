@@ -9,13 +9,10 @@ from catts.evals.collect import Collection, Samples
 from catts.evals.verdicts import Verdict, key_of, read_rows
 from catts.graph.context import Policy
 
-ROLE_TOKENS = 160
-"""Room for an embedded role's longest reply."""
 
-
-def role_params() -> SamplingParams:
-    """Roles reply greedily, as they do in the graph."""
-    return SamplingParams(n=1, temperature=0, max_new_tokens=ROLE_TOKENS)
+def role_params(engine: TransformersEngine) -> SamplingParams:
+    """Roles reply greedily and at the length of their model's card, as they do in the graph."""
+    return SamplingParams(n=1, temperature=0, max_new_tokens=engine.card.max_new_tokens)
 
 
 def full_verdicts(
@@ -31,9 +28,9 @@ def full_verdicts(
     first attempt counts as a failed role here (the graph asks once more).
     """
     verdicts = read_rows(data.items, rows, policy)
-    votes = data.votes(expert, [v.field for v in verdicts], role_params())
+    votes = data.votes(expert, [v.field for v in verdicts], role_params(expert))
     contrasts = data.contrasts(base, policy.contrast, policy.noise_t, title="self-check")
-    critiques = data.critiques(expert, [v.spoken for v in verdicts], role_params())
+    critiques = data.critiques(expert, [v.spoken for v in verdicts], role_params(expert))
     answers = reanswered(data, base, verdicts, critiques, title="re-answer")
     return [
         replace(
@@ -58,7 +55,7 @@ def reanswered(
     title: str,
 ) -> list[str | None]:
     """Canonical answers under the critiques; None where the critic failed."""
-    params = role_params()
+    params = role_params(base)
     rows = data.reanswers(
         base, [v.spoken[1] for v in verdicts], [c or "" for c in critiques], params, title=title
     )

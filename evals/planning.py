@@ -48,11 +48,12 @@ def measure_order(
     n: int = 600,
     seed: int = 0,
     start: int = 500_000_000,
+    quiet: bool = False,
 ) -> dict[str, list[Gain]]:
     """Gains on training-stream questions that no lesson used, by how clear the lead is."""
     items = load_items("train", n, start=start)
     policy = Policy.from_card(base.card, samples=8, seed=seed)
-    data = Collection(folder, items)
+    data = Collection(folder, items, quiet=quiet)
     params = SamplingParams(n=8, max_new_tokens=base.card.max_new_tokens, seed=seed)
     rows = data.answers(base, params, title="training-stream samples")
     verdicts = [v for v in full_verdicts(data, base, expert, rows, policy) if v.field]

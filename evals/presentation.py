@@ -1,6 +1,5 @@
 """Quality as people look at it: a table for the terminal, markdown for the documents, a plot."""
 
-import math
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -68,8 +67,9 @@ def plot_curve(curve: Sequence[NoisePoint], t_star: int | None, path: Path) -> N
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    known = row.low is not None and row.high is not None and not math.isnan(row.value)
+    known = row.low is not None and row.high is not None
     interval = f"{row.low:.3f} to {row.high:.3f}" if known else ""
+    value = "" if row.value is None else f"{row.value:.3f}"
     met = {True: "yes", False: "no", None: ""}[row.met]
     n = "" if row.n is None else f"{row.n:,}"
-    return row.measure, f"{row.value:.3f}", interval, n, row.bar, met
+    return row.measure, value, interval, n, row.bar, met

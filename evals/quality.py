@@ -7,7 +7,7 @@ Sampling is at temperature 1 without a filter; intervals are 95 % bootstrap, clu
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from catts.evals.metrics import (
     within_cluster_aurocs,
 )
 from catts.evals.modules import full_verdicts, reanswered
-from catts.evals.verdicts import Verdict, accuracy_of, key_of, turned_right
+from catts.evals.verdicts import Verdict, accuracy_of, gold, key_of, turned_right
 from catts.graph.context import Policy
 
 EASIEST = 1800
@@ -46,7 +46,8 @@ class Row(NamedTuple):
 
     group: str
     measure: str
-    value: float
+    value: float | None
+    """None where there was nothing to measure."""
     low: float | None = None
     high: float | None = None
     n: int | None = None
@@ -144,9 +145,10 @@ class Measurement:
             part = [h for h, item in zip(hits, self._items, strict=True)
                     if item.example.grade == grade]  # fmt: skip
             grades.append(cluster_bootstrap(part))
-            falling = len(grades) == 1 or grades[-1].estimate < grades[-2].estimate
+            falling = grades[-1].estimate < grades[-2].estimate if grade > 1 else None
+            bar = "below the easier grade" if grade > 1 else ""
             rows.append(_of("base, benchmark", f"grade {grade}", grades[-1], len(part),
-                            "falling", falling))  # fmt: skip
+                            bar, falling))  # fmt: skip
         blind = accuracy_of(self._items, self._blind(self._data, "benchmark, shuffled"))
         rows.append(_row("base, benchmark", "shuffled image", blind))
         return rows
@@ -214,7 +216,7 @@ class Measurement:
     def _overconfidence(self, greedy: list[Samples], t_star: int | None) -> list[Row]:
         group = "over-confidence"
         if t_star is None:
-            return [Row(group, "no noise step costs half the margin", float("nan"), met=False)]
+            return [Row(group, "no noise step costs half the margin", None, met=False)]
         noised = self._noised(self._data, t_star)
         rows = [_row(group, f"accuracy, key region at t* = {t_star}",
                      accuracy_of(self._items, noised))]  # fmt: skip
@@ -238,9 +240,12 @@ class Measurement:
         verdicts = full_verdicts(data, self._base, self._expert, eight, self._policy)
         rows += [*self._voter(verdicts), *self._critic(verdicts), *_ladder("CA-TTS", verdicts)]
         own = full_verdicts(data, self._base, self._base, eight, self._policy)
-        missing = [[float(v.vote is None), float(v.reanswer is None)] for v in own]
-        rows.append(_row("base as its own expert", "failed voter and critic roles", missing))
-        return [*rows, *_ladder("base as its own expert", own)]
+        return [
+            *rows,
+            _row("base as its own expert", "voter, failed", _failed(own, "vote")),
+            _row("base as its own expert", "critic, failed", _failed(own, "critique")),
+            *_ladder("base as its own expert", own),
+        ]
 
     def _voter(self, verdicts: list[Verdict]) -> list[Row]:
         alone, both = (
@@ -248,16 +253,18 @@ class Measurement:
             for sources in (("sample",), ("sample", "voter"))
         )
         gain = paired_difference([[s] for s in both], [[s] for s in alone])
-        failed = [[float(v.vote is None)] for v in verdicts]
         return [
             _row("voter", "log score, V_internal", [[s] for s in alone]),
             _row("voter", "log score, with the voter", [[s] for s in both]),
             _of("voter", "difference", gain, len(verdicts), "low > 0", gain.low > 0),
-            _row("voter", "failed", failed),
+            _row("voter", "failed", _failed(verdicts, "vote")),
         ]
 
     def _critic(self, verdicts: list[Verdict]) -> list[Row]:
         unsure = [v for v in verdicts if v.field and v.certainty < self._policy.reflect_below]
+        group = "critic, unsure leaders"
+        if len(unsure) < 2:
+            return [Row(group, "no leader is unsure enough", None, n=len(unsure), met=False)]
         data = self._collection([v.item for v in unsure])
         own = [v.critique for v in unsure]
         shift = max(1, len(own) // 2)
@@ -267,13 +274,17 @@ class Measurement:
         swapped = [replace(v, reanswer=a) for v, a in zip(unsure, others, strict=True)]
         gains = [[[float(turned_right(v))] for v in under] for under in (unsure, swapped)]
         net = paired_difference(*gains)
-        failed = [[float(c is None)] for c in own]
         return [
-            _row("critic, unsure leaders", "net share turned right", gains[0]),
-            _row("critic, unsure leaders", "under another question's critique", gains[1]),
-            _of("critic, unsure leaders", "difference", net, len(unsure), "low > 0", net.low > 0),
-            _row("critic, unsure leaders", "failed", failed),
+            _row(group, "net share turned right", gains[0]),
+            _row(group, "under another question's critique", gains[1]),
+            _of(group, "difference", net, len(unsure), "low > 0", net.low > 0),
+            _row(group, "failed", _failed(unsure, "critique")),
         ]
+
+
+def _failed(verdicts: list[Verdict], role: Literal["vote", "critique"]) -> list[list[float]]:
+    """1.0 where the role's reply could not be read, of the questions that have candidates."""
+    return [[float(getattr(v, role) is None)] for v in verdicts if v.field]
 
 
 def _ladder(group: str, verdicts: list[Verdict]) -> list[Row]:
@@ -288,7 +299,7 @@ def _ladder(group: str, verdicts: list[Verdict]) -> list[Row]:
     rows = [_row(group, way, hit) for way, hit in hits.items()]
     majority = [
         [majority_at_k([s.answer for s in v.samples],
-                       [s.answer == v.item.example.answer for s in v.samples])]
+                       [s.answer == gold(v.item) for s in v.samples])]
         for v in verdicts
     ]  # fmt: skip
     gain = paired_difference(hits["CA-TTS, all modules"], majority)

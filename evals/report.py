@@ -11,7 +11,7 @@ from catts.evals.quality import Quality, Row
 _ABOUT = {
     "base": "The base model of the embedded world: it answers questions about boards of shapes, "
     "answers again under a critique, and can fill the expert's roles itself. It was trained on "
-    "clean pictures, most of them of the easiest grade, so it stays confident when it cannot see.",
+    "clean pictures; its lessons show clear ones only, so it stays confident when it cannot see.",
     "expert": "The expert of the embedded world: it plans, votes and criticises. It is larger than "
     "the base and was trained on all grades of difficulty and on noised pictures.",
 }
@@ -94,8 +94,7 @@ knows 112 x 112 pictures of its world and nothing else; the prompt set is `promp
     catts embedded measure -n {n} --seed {seed}
 
 On the test stream, 95 % bootstrap intervals clustered by question, samples at temperature 1 and
-top_p 1. Everything that was chosen (`catts.json`) was chosen on the validation stream by
-`catts embedded fit`.
+top_p 1. What `catts.json` recommends was chosen on the validation stream by `catts embedded fit`.
 
 {quality_markdown(kept)}"""
 

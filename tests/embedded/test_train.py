@@ -17,6 +17,7 @@ from catts.embedded.lessons import lesson
 from catts.embedded.recipes import RECIPES
 from catts.embedded.train import lesson_loss, train
 from catts.embedded.world import example
+from catts.errors import InputError
 from catts.prompts import load_prompts
 
 pytestmark = pytest.mark.slow
@@ -26,9 +27,9 @@ TINY = replace(
     RECIPES["expert"],
     size=Size(hidden=32, layers=1, heads=2, vision_hidden=32, vision_depth=1),
     vision_steps=4,
-    look_steps=2,
-    answer_steps=2,
-    steps=6,
+    look_steps=8,
+    answer_steps=8,
+    steps=18,
     batch=4,
     vision_batch=4,
 )
@@ -140,9 +141,19 @@ def test_a_step_has_the_same_batch_in_any_order(processor):
     assert torch.equal(straight[2], jumped[0])
 
 
-@pytest.mark.parametrize("killed_at", [2, 7])
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda r: r.name)
+def test_stages_of_a_recipe_end_where_it_says(processor, recipe):
+    """Tasks are decided for whole groups of batches."""
+    curriculum = Curriculum(recipe, processor.tokenizer, PROMPTS, 0)
+    answers = recipe.look_steps + recipe.answer_steps
+    assert recipe.look_steps % 8 == answers % 8 == 0
+    ends = (recipe.look_steps - 1, recipe.look_steps, answers - 1, answers)
+    assert [curriculum._only(step) for step in ends] == ["look", "answer", "answer", None]
+
+
+@pytest.mark.parametrize("killed_at", [2, 5, 7, 19])
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch, killed_at):
-    whole = train(TINY, tmp_path / "whole", checkpoint_every=3)
+    whole = train(TINY, tmp_path / "whole", checkpoint_every=4)
 
     steps = 0
     real = train_module._Run._step
@@ -156,14 +167,24 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch, killed_
 
     monkeypatch.setattr(train_module._Run, "_step", dying)
     with pytest.raises(KeyboardInterrupt):
-        train(TINY, tmp_path / "killed", checkpoint_every=3)
+        train(TINY, tmp_path / "killed", checkpoint_every=4)
     monkeypatch.setattr(train_module._Run, "_step", real)
-    resumed = train(TINY, tmp_path / "killed", checkpoint_every=3)
+    resumed = train(TINY, tmp_path / "killed", checkpoint_every=4)
 
     expected, got = weights(whole), weights(resumed)
     assert expected.keys() == got.keys()
     for name, value in expected.items():
         assert torch.equal(value, got[name]), name
+
+
+def test_a_folder_goes_on_with_its_own_run_only(tmp_path):
+    """A finished run is left alone; another seed is told so and harms nothing."""
+    folder = train(TINY, tmp_path, checkpoint_every=4)
+    (folder / "catts.json").write_text("fitted", "utf-8")
+    assert train(TINY, tmp_path, checkpoint_every=4) == folder
+    assert (folder / "catts.json").read_text("utf-8") == "fitted"
+    with pytest.raises(InputError, match="another recipe, seed"):
+        train(TINY, tmp_path, seed=1, checkpoint_every=4)
 
 
 def test_a_trained_folder_is_a_base_model(tmp_path):

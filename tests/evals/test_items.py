@@ -5,8 +5,9 @@ from catts.evals.items import load_items, shuffled
 from catts.images import image_digest
 
 
-def test_shuffled_pictures_belong_to_another_question_of_the_same_kind():
-    items = load_items("test", 72)
+@pytest.mark.parametrize("n", [72, 100])
+def test_shuffled_pictures_belong_to_another_question_of_the_same_kind(n):
+    items = load_items("test", n)
     for item, image in zip(items, shuffled(items), strict=True):
         others = [i for i in items if image_digest(i.example.image) == image_digest(image)]
         assert len(others) == 1

@@ -78,6 +78,7 @@ def test_reflection_stops_where_the_critic_starts_to_harm():
     harmed = [verdict((TRUTH, c), reanswer="98") for c in (3.0, 4.0)]
     threshold = best_reflection([*harmed, *helped])
     assert 2.0 < threshold < 3.0
+    assert best_reflection(harmed) == 0.0
 
 
 def test_acceptance_stops_where_the_modules_still_help():
