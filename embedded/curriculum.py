@@ -87,7 +87,8 @@ class Curriculum:
         rng = self._rng("lesson", index)
         task = rng.choices(list(self._recipe.tasks), list(self._recipe.tasks.values()))[0]
         task = only or task
-        taught = lesson(task, self._example(index, self._recipe.grades, rng), self._prompts, rng)
+        shown = self._example(index, self._recipe.grades, rng)
+        taught = lesson(task, shown, self._prompts, rng, slips=self._recipe.slips)
         image = self._seen(taught.example, rng)
         return encode(self._tokenizer, image, taught.prompt, taught.completion)
 

@@ -47,9 +47,21 @@ def completion(chain: str, answer: str) -> str:
     return f"<think>{chain}</think>\\boxed{{{answer}}}"
 
 
-def lesson(task: Task, example: Example, prompts: PromptSet, rng: random.Random) -> Lesson:
-    """A lesson on an example's question; `rng` decides what imagined readers mistake."""
+def lesson(
+    task: Task, example: Example, prompts: PromptSet, rng: random.Random, *, slips: float = 0.0
+) -> Lesson:
+    """A lesson on an example's question.
+
+    Args:
+        task: what is taught.
+        example: the question and its picture.
+        prompts: wording of the prompts.
+        rng: decides what imagined readers mistake.
+        slips: share of things that the writer of an `answer` mistakes, in [0, 1].
+    """
     prompt, reply = _WRITERS[task](example, prompts, rng)
+    if slips and task == "answer":
+        reply = completion(*_read(example, slips, rng))
     return Lesson(task, example, prompt, reply)
 
 

@@ -73,3 +73,21 @@ def test_a_lesson_repeats(task):
 def test_json_in_replies_is_json():
     taught = lesson("planner", example("train", 0), PROMPTS, random.Random(0))
     assert set(json.loads(taught.completion)) == {"order", "reason"}
+
+
+def test_slips_give_a_consistent_wrong_account_of_some_answers():
+    taught = [
+        lesson("answer", example("train", i), PROMPTS, random.Random(i), slips=0.05)
+        for i in range(300)
+    ]
+    slipped = [t for t in taught if t.completion != truth(t.example)]
+    things = sum(t.completion.count(",") + 1 for t in taught)
+    assert 0.01 * things < len(slipped) < 0.08 * things
+    told = extract_answer(slipped[0].completion, Question(text=slipped[0].example.question))
+    assert told is not None
+
+
+def test_only_answers_slip():
+    made = example("train", 5)
+    kept, slipped = (lesson("critic", made, PROMPTS, random.Random(3), slips=s) for s in (0.0, 1.0))
+    assert kept == slipped
