@@ -19,6 +19,9 @@ VISUAL_TOKENS = GRID * GRID
 IGNORED = -100
 """Label of a token that carries no loss."""
 DECISION_WEIGHT = 4.0
+LENGTHS = 16
+"""Batches are padded to a multiple of this many tokens: oneDNN compiles and keeps a kernel for each
+shape of a product, so a stream of ever new shapes fills the memory."""
 
 
 class Encoded(NamedTuple):
@@ -76,9 +79,10 @@ def _weights(tokens: list[str]) -> list[float]:
 def collate(items: Sequence[Encoded], image_token: int) -> dict[str, Tensor]:
     """Right-padded inputs, labels and their weights of B conversations.
 
-    Only completions carry loss.
+    Only completions carry loss. The length is a multiple of `LENGTHS`.
     """
     longest = max(len(i.prompt) + len(i.completion) for i in items)
+    longest += -longest % LENGTHS
     ids = torch.zeros(len(items), longest, dtype=torch.long)
     labels = torch.full((len(items), longest), IGNORED)
     mask = torch.zeros(len(items), longest, dtype=torch.long)

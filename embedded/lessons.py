@@ -3,14 +3,14 @@
 import json
 import math
 import random
-import re
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from catts.agents.briefing import list_answers, list_candidates
 from catts.agents.expert import MODULES, Candidate, Module
 from catts.embedded.drawing import Look
 from catts.embedded.questions import name, place_name, solve
-from catts.embedded.scene import CELLS, Grade, misread
+from catts.embedded.scene import CELLS, Grade, Scene, misread
 from catts.embedded.world import Example
 from catts.prompts import PromptSet, format_choices
 
@@ -18,19 +18,26 @@ Task = Literal["look", "answer", "reanswer", "planner", "voter", "critic"]
 """`look` names cells by their address and is taught first; the others are the prompts' roles."""
 
 MISREAD: dict[Grade, float] = {1: 0.06, 2: 0.2, 3: 0.45}
-"""Share of things that the imagined reader mistakes, by grade: the samples of a base model."""
-CRITIC_MISREAD: dict[Grade, float] = {1: 0.02, 2: 0.06, 3: 0.2}
+"""Share of things that the imagined reader mistakes, by grade: the samples of a base model.
+
+Roles are practised at a grade's rate and at higher ones: a base model brings them wrong answers and
+many candidates, and on clear pictures its own rate would show them few.
+"""
+CRITIC_MISREAD: dict[Grade, float] = {1: 0.01, 2: 0.03, 3: 0.08}
 """The same for the imagined critic, who sees better but is not always right."""
 
 PLAN_ORDER: tuple[Module, ...] = MODULES
 """The planner's target; `catts embedded order` measures which one helps most."""
 
-_READING = re.compile(r"\b([a-d][1-4]) ([a-z]+ [a-z]+)")
-
 _LOOKS = 16
 """Cells named in one `look` lesson."""
 
-READING_IS_RIGHT = "The reading is right."
+_POOR = 0.5
+"""Share of the `reanswer` lessons whose picture does not show what the critic saw."""
+_POOR_MISREAD = 0.4
+"""Share of things drawn as something else in such a picture."""
+_POOR_ABSENT = 0.2
+"""Share of things that it lacks."""
 
 
 class Lesson(NamedTuple):
@@ -52,6 +59,9 @@ def lesson(
 ) -> Lesson:
     """A lesson on an example's question.
 
+    A `reanswer` lesson's example may be another than the one given: half of them show a picture
+    that is poorer than what the critic saw, so that a critique is worth heeding.
+
     Args:
         task: what is taught.
         example: the question and its picture.
@@ -59,6 +69,8 @@ def lesson(
         rng: decides what imagined readers mistake.
         slips: share of things that the writer of an `answer` mistakes, in [0, 1].
     """
+    if task == "reanswer":
+        return _reanswer(example, prompts, rng)
     prompt, reply = _WRITERS[task](example, prompts, rng)
     if slips and task == "answer":
         reply = completion(*_read(example, slips, rng))
@@ -70,12 +82,19 @@ def truth(example: Example) -> str:
     return completion(example.solution.chain, example.answer)
 
 
-def critique_of(chain: str, seen: str) -> str:
-    """What a critic who read `seen` says of a chain: the places that it reads otherwise."""
-    said, told = (dict(_READING.findall(text)) for text in (chain, seen))
-    wrong = [f"{place} {told.get(place, 'none')}" for place in sorted({*said, *told})
-             if said.get(place) != told.get(place)]  # fmt: skip
-    return f"Look again: {', '.join(wrong)}." if wrong else READING_IS_RIGHT
+def critique_of(answer: str, chain: str, seen: str) -> str:
+    """What a critic says of an answer: its own reading, where that leads, and both answers.
+
+    The critic decides once it has named what it sees; a critic that lists differences before it has
+    read anything lists differences that are none.
+
+    Args:
+        answer: what is criticised.
+        chain: the critic's chain of thought.
+        seen: the critic's own answer.
+    """
+    said = "as said" if answer == seen else f"not {answer}"
+    return f"I read {chain}. It is {seen}, {said}."
 
 
 def visibility_loss(look: Look) -> float:
@@ -88,6 +107,20 @@ def _read(example: Example, rate: float, rng: random.Random) -> tuple[str, str]:
     things = misread(example.scene.things, rate, rng)
     solution = solve(example.ask, things, rng)
     return solution.chain, solution.answer
+
+
+def _misreading(grade: Grade, rng: random.Random) -> float:
+    """Rate of an imagined base model: its grade's or a higher one."""
+    return max(MISREAD[grade], rng.choice(list(MISREAD.values())))
+
+
+def _poorly_shown(example: Example, rng: random.Random) -> Example:
+    """The same question on a picture in which things are missing or look like others."""
+    kept = {c: t for c, t in example.scene.things.items() if rng.random() >= _POOR_ABSENT}
+    things = misread(kept, _POOR_MISREAD, rng)
+    scene = example.scene
+    shown = Scene(things, scene.looks, scene.background, scene.specks)
+    return replace(example, scene=shown, solution=solve(example.ask, things, rng))
 
 
 def _asked(example: Example) -> dict[str, str]:
@@ -106,30 +139,42 @@ def _answer(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[s
     return prompts.render("answer", **_asked(example)), truth(example)
 
 
-def _reanswer(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
-    chain, answer = _read(example, MISREAD[example.grade], rng)
-    seen, _ = _read(example, CRITIC_MISREAD[example.grade], rng)
+def _reanswer(example: Example, prompts: PromptSet, rng: random.Random) -> Lesson:
+    """Answer again: what the critic read, also where the own eyes say otherwise.
+
+    What a base model gets wrong it would read wrong again; it can only gain by listening.
+    """
+    poor = rng.random() < _POOR
+    shown = _poorly_shown(example, rng) if poor else example
+    previous = (
+        (shown.solution.chain, shown.answer)
+        if poor
+        else _read(example, _misreading(example.grade, rng), rng)
+    )
+    chain, seen = _read(example, CRITIC_MISREAD[example.grade], rng)
     prompt = prompts.render(
         "reanswer",
         **_asked(example),
-        previous=completion(chain, answer),
-        critique=critique_of(chain, seen),
+        previous=completion(*previous),
+        critique=critique_of(previous[1], chain, seen),
     )
-    return prompt, truth(example)
+    reply = completion(chain, seen) if poor else truth(example)
+    return Lesson("reanswer", shown, prompt, reply)
 
 
 def _critic(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
-    chain, answer = _read(example, MISREAD[example.grade], rng)
+    chain, answer = _read(example, _misreading(example.grade, rng), rng)
     prompt = prompts.render(
         "critic", **_asked(example), answer=answer, reasoning=completion(chain, answer)
     )
-    reply = json.dumps({"critique": critique_of(chain, example.solution.chain)})
-    return prompt, f"<think>{example.solution.chain}</think>{reply}"
+    said = critique_of(answer, example.solution.chain, example.answer)
+    return prompt, json.dumps({"critique": said})
 
 
 def _candidates(example: Example, rng: random.Random) -> list[Candidate]:
     """The distinct answers of eight imagined samples, in random order."""
-    answers = [_read(example, MISREAD[example.grade], rng)[1] for _ in range(8)]
+    rate = _misreading(example.grade, rng)
+    answers = [_read(example, rate, rng)[1] for _ in range(8)]
     distinct = sorted(set(answers))
     rng.shuffle(distinct)
     return [
@@ -144,15 +189,25 @@ def _candidates(example: Example, rng: random.Random) -> list[Candidate]:
 
 
 def _voter(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
+    """Vote: read, go through the candidates as they are listed, then give the numbers.
+
+    A probability is given to a number whose verdict stands in the text; looking for the right place
+    of the list while the JSON is written is never learned.
+    """
     candidates = _candidates(example, rng)
     while len(candidates) == 1 and rng.random() < 0.8:
         candidates = _candidates(example, rng)
     prompt = prompts.render("voter", **_asked(example), candidates=list_answers(candidates))
     looks = [example.scene.looks[cell] for cell in example.solution.evidence]
     certain = math.prod(1 - visibility_loss(look) for look in looks)
-    shares = vote_shares([c.answer == example.answer for c in candidates], certain)
+    right = [c.answer == example.answer for c in candidates]
+    checked = "".join(
+        f"\n{i}. {candidate.answer} {'yes' if hit else 'no'}"
+        for i, (candidate, hit) in enumerate(zip(candidates, right, strict=True), 1)
+    )
+    shares = {str(i): share for i, share in enumerate(vote_shares(right, certain), 1)}
     reply = json.dumps({"probabilities": shares})
-    return prompt, f"<think>{example.solution.chain}</think>{reply}"
+    return prompt, f"<think>{example.solution.chain}{checked}</think>{reply}"
 
 
 def vote_shares(right: list[bool], certain: float) -> list[float]:
@@ -181,7 +236,6 @@ def _planner(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[
 _WRITERS = {
     "look": _look,
     "answer": _answer,
-    "reanswer": _reanswer,
     "planner": _planner,
     "voter": _voter,
     "critic": _critic,

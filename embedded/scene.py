@@ -62,8 +62,8 @@ class Difficulty:
 
 DIFFICULTY: dict[Grade, Difficulty] = {
     1: Difficulty(Range(9, 12), Range(0.85, 1.0), Range(0.5, 0.8), 6, 0.0, 0),
-    2: Difficulty(Range(3, 5), Range(0.12, 0.22), Range(2, 4), 8, 0.6, 10),
-    3: Difficulty(Range(2.5, 4.2), Range(0.07, 0.14), Range(2.5, 4.5), 8, 0.9, 16),
+    2: Difficulty(Range(7.5, 10), Range(0.5, 0.8), Range(0.7, 1.4), 8, 0.15, 3),
+    3: Difficulty(Range(6, 8), Range(0.35, 0.55), Range(1, 2), 8, 0.3, 6),
 }
 
 

@@ -40,8 +40,11 @@ from catts.prompts import PromptSet, load_prompts
 
 PROMPT_SET = "embedded"
 CELLS = GRID * GRID
-LONGEST_REPLY = 128
-"""Tokens; the longest target of a lesson, a critique with its reasoning, has about 110."""
+LONGEST_REPLY = 160
+"""Tokens; the longest target of a lesson, a vote on many candidates, has about 140."""
+PREDICTIONS = 256
+"""The number of tokens predicted in a batch is filled up to a multiple of this, for the reason of
+`batches.LENGTHS`."""
 
 
 def train(
@@ -98,13 +101,16 @@ def lesson_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     Logits are only computed where there is something to predict.
     """
     inputs = {k: v for k, v in batch.items() if k not in ("labels", "weights")}
-    hidden = model.model(**inputs).last_hidden_state[:, :-1]
-    labels, weights = batch["labels"][:, 1:], batch["weights"][:, 1:]
-    taught = labels != IGNORED
+    hidden = model.model(**inputs).last_hidden_state[:, :-1].flatten(0, 1)
+    labels, weights = (batch[k][:, 1:].flatten() for k in ("labels", "weights"))
+    taught = (labels != IGNORED).nonzero().squeeze(1)
+    # filled up with places that weigh nothing, so that the products have few shapes
+    idle = (labels == IGNORED).nonzero().squeeze(1)
+    rows = torch.cat([taught, idle[: -len(taught) % PREDICTIONS]])
     losses = nn.functional.cross_entropy(
-        model.lm_head(hidden[taught]).float(), labels[taught], reduction="none"
+        model.lm_head(hidden[rows]).float(), labels[rows], reduction="none", ignore_index=IGNORED
     )
-    weight = weights[taught]
+    weight = weights[rows]
     return (losses * weight).sum() / weight.sum()
 
 

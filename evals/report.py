@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from catts.evals.presentation import plot_curve, quality_markdown
-from catts.evals.quality import Quality, Row
+from catts.evals.quality import Quality
+from catts.evals.rows import Row
 
 _ABOUT = {
     "base": "The base model of the embedded world: it answers questions about boards of shapes, "

@@ -7,17 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SHIPPED = (Path(__file__).parents[1] / "embedded" / "models" / "base").is_dir()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the shipped models wait until the models are there."""
-    if not SHIPPED:
-        waiting = pytest.mark.skip(reason="the embedded models are not shipped yet")
-        for item in items:
-            if "models" in item.keywords:
-                item.add_marker(waiting)
-
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -99,7 +99,9 @@ def test_ask_prints_one_object(tmp_path, capsys):
     made = example("test", 0)
     path = tmp_path / "picture.png"
     made.image.save(path)
-    cli.main(["ask", str(path), made.question, "--samples", "3", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["ask", str(path), made.question, "--samples", "3", "--json"])
+    assert not ended.value.code
     record = json.loads(capsys.readouterr().out)
     for key in ("answer", "votes", "ballots", "samples", "plan", "route", "critique", "usage"):
         assert key in record

@@ -50,9 +50,11 @@ def test_the_python_example_asks_the_demonstration_s_first_question():
 
 
 def test_the_commands_and_options_that_are_shown_exist():
-    shown = re.findall(r"^catts (\w+)(.*)$", README, re.MULTILINE)
+    shown = re.findall(r"^catts (embedded \w+|\w+)(.*)$", README, re.MULTILINE)
     assert shown
-    group = typer.main.get_command(cli.app)
     for command, rest in shown:
-        options = {name for p in group.commands[command].params for name in p.opts}
+        found = typer.main.get_command(cli.app)
+        for word in command.split():
+            found = found.commands[word]
+        options = {name for p in found.params for name in p.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, command

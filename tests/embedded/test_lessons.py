@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from catts.accuracy import canonical, extract_answer
 from catts.agents.replies import parse_critique, parse_plan, parse_vote
 from catts.embedded.lessons import (
-    READING_IS_RIGHT,
     Task,
     critique_of,
     lesson,
@@ -56,11 +55,43 @@ def test_vote_targets_favour_the_right_candidate(right, certain):
         assert shares[right.index(True)] == max(shares)
 
 
-def test_a_critique_names_what_was_read_otherwise():
-    given_chain = "a1 red star 1, b2 red circle, c3 blue star 2; total 2"
-    seen = "a1 red star 1, b2 red hexagon, d4 green star 2; total 2"
-    assert critique_of(given_chain, seen) == ("Look again: b2 red hexagon, c3 none, d4 green star.")
-    assert critique_of(seen, seen) == READING_IS_RIGHT
+def test_a_critique_reads_first_and_then_says_both_answers():
+    chain = "a1 red star 1, b2 red hexagon, d4 green star 2; total 2"
+    assert critique_of("3", chain, "2") == f"I read {chain}. It is 2, not 3."
+    assert critique_of("2", chain, "2") == f"I read {chain}. It is 2, as said."
+
+
+def test_a_voter_goes_through_the_candidates_before_the_numbers():
+    for index in range(50):
+        taught = lesson("voter", example("train", index), PROMPTS, random.Random(index))
+        listed = taught.prompt.split("Candidates:\n")[1].strip().splitlines()
+        thought, numbers = taught.completion.split("</think>")
+        checked = thought.splitlines()[1:]
+        assert [line.rsplit(" ", 1)[0] for line in checked] == listed
+        right = [line.endswith(" yes") for line in checked]
+        assert right == [line.split(". ")[1] == taught.example.answer for line in listed]
+        shares = json.loads(numbers)["probabilities"]
+        assert list(shares) == [str(i) for i in range(1, len(listed) + 1)]
+        if any(right):
+            assert shares[str(right.index(True) + 1)] == max(shares.values())
+
+
+def test_half_of_the_re_answers_can_only_be_right_by_listening():
+    """Their picture shows something else than the critic saw; the reply follows the critic."""
+    poor = heeded = 0
+    for index in range(300):
+        given = example("train", index, grade=1)
+        taught = lesson("reanswer", given, PROMPTS, random.Random(index))
+        assert taught.example.ask == given.ask
+        if taught.example.scene == given.scene:
+            assert taught.completion == truth(given)
+            continue
+        poor += 1
+        assert set(taught.example.scene.things) <= set(given.scene.things)
+        thought = taught.completion.removeprefix("<think>").split("</think>")[0]
+        heeded += f"I read {thought}. It is" in taught.prompt
+    assert 0.4 < poor / 300 < 0.6
+    assert heeded == poor
 
 
 @pytest.mark.parametrize("task", get_args(Task))

@@ -9,10 +9,11 @@ import pytest
 from catts.agents.spec import embedded_folder
 from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.questions import FAMILIES
-from catts.evals import quality as quality_module
+from catts.evals import sight
 from catts.evals.presentation import quality_markdown
-from catts.evals.quality import Measurement, Row
+from catts.evals.quality import Measurement
 from catts.evals.report import model_readme, write_report
+from catts.evals.rows import Row
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
@@ -31,7 +32,7 @@ def published():
 
 
 def test_a_measurement_is_whole_and_resumes(models, tmp_path, monkeypatch):
-    monkeypatch.setattr(quality_module, "NOISE_STEPS", (500, 999))
+    monkeypatch.setattr(sight, "NOISE_STEPS", (500, 999))
     quality = Measurement(*models, tmp_path, n=36, quiet=True).run()
     rows = {(row.group, row.measure): row for row in quality.rows}
     assert rows["base, easiest grade", "accuracy, greedy"].value > 0.7
