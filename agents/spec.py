@@ -1,7 +1,8 @@
 """What `--base` and `--expert` may say, and the models they stand for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -85,6 +86,18 @@ def resolve_expert(
             "or name the server's model"
         )
     return resolver.expert(spec)
+
+
+def import_libraries(tell: Callable[[str], None]) -> None:
+    """Import what a local model is loaded with; `tell` hears what takes the time.
+
+    Loading a model imports the same by itself. This is for a program that a person waits for:
+    these imports take longer than a small model's answer.
+    """
+    tell("loading torch")
+    import_module("torch")
+    tell("loading transformers")
+    import_module("transformers.processing_utils")
 
 
 def embedded_folder(which: Literal["base", "expert"]) -> Path:

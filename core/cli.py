@@ -76,22 +76,28 @@ def ask(
     _quiet_loading(base, expert)
     from rich.console import Console
 
-    from catts.graph.account import account
-    from catts.graph.live import ask_live
+    with Console(stderr=True).status("loading langgraph") as status:
+        from catts.embedded.drawing import FOREIGN_PICTURE, is_board
+        from catts.graph.account import account
+        from catts.graph.live import ask_live
 
-    trace = ask_live(
-        picture,
-        question,
-        choices=choice or (),
-        base=base,
-        expert=expert,
-        expert_url=expert_url,
-        settings={"samples": samples, "routing": routing, "seed": seed},
-    )
+        trace = ask_live(
+            picture,
+            question,
+            choices=choice or (),
+            base=base,
+            expert=expert,
+            expert_url=expert_url,
+            tell=status.update,
+            settings={"samples": samples, "routing": routing, "seed": seed},
+        )
+    note = FOREIGN_PICTURE if base == "embedded" and not is_board(picture) else ""
     if json:
         _print_json(trace)
+        if note:
+            typer.echo(f"warning: {note}", err=True)
     else:
-        Console().print(account(trace, title=str(image)))
+        Console().print(account(trace, title=str(image), note=note))
 
 
 @app.command()

@@ -127,3 +127,23 @@ def _star(x: Floats, y: Floats, radius: float) -> Floats:
     ex, ey = ix - radius, iy
     distance: Floats = ((px - radius) * ey - py * ex) / np.hypot(ex, ey)
     return distance
+
+
+FOREIGN_PICTURE = (
+    "the embedded models read only boards of their own world, and this picture is none: the answer "
+    "means nothing. For pictures like this give a real model: --base Qwen/Qwen2.5-VL-3B-Instruct"
+)
+"""What to tell a person who shows the embedded models something else."""
+
+
+def is_board(image: Image.Image) -> bool:
+    """Whether a picture looks like one of this world: its size, and a plain light background.
+
+    A board that was noised all over is none: it does not look like one any more.
+    """
+    if image.size != (SIDE, SIDE):
+        return False
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float64)
+    ground = np.median(pixels.reshape(-1, 3), axis=0)
+    plain = np.abs(pixels - ground).max(axis=-1) < 12
+    return bool(np.ptp(ground) < 6 and ground.min() > 210 and plain.mean() > 0.4)

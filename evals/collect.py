@@ -114,17 +114,27 @@ class Collection:
         *,
         title: str = "voter",
     ) -> list[tuple[float, ...] | None]:
-        """The voter's probabilities for each question's candidates; None for a malformed reply."""
+        """The voter's probabilities for each question's candidates; None for a malformed reply.
+
+        As in the graph, a single candidate has probability 1 and nobody is asked.
+        """
+        probabilities: list[tuple[float, ...] | None] = [
+            (1.0,) if len(field) == 1 else None for field in candidates
+        ]
+        several = [i for i, field in enumerate(candidates) if len(field) > 1]
+        asked = Collection(self._folder, [self.items[i] for i in several], quiet=self._quiet)
         texts = [
-            engine.prompts.render("voter", **_asked(item), candidates=list_answers(field))
-            for item, field in zip(self.items, candidates, strict=True)
+            engine.prompts.render(
+                "voter", **_asked(self.items[i]), candidates=list_answers(candidates[i])
+            )
+            for i in several
         ]
-        replies = self.replies(engine, texts, params, title=title)
-        votes = [
-            _parsed(partial(parse_vote, candidates=len(field)), reply)
-            for reply, field in zip(replies, candidates, strict=True)
-        ]
-        return [None if vote is None else vote.probabilities for vote in votes]
+        for i, reply in zip(
+            several, asked.replies(engine, texts, params, title=title), strict=True
+        ):
+            vote = _parsed(partial(parse_vote, candidates=len(candidates[i])), reply)
+            probabilities[i] = None if vote is None else vote.probabilities
+        return probabilities
 
     def critiques(
         self,

@@ -1,25 +1,45 @@
-"""The demonstration: a few questions of the embedded test stream through the whole graph."""
+"""The demonstration: a few questions of the embedded test stream through the whole graph.
+
+Questions are taken by rule, not by what they show: each family in turn, each grade in turn.
+"""
 
 import asyncio
+import sys
 import time
 from pathlib import Path
+from shutil import which
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from catts.accuracy import equivalent
+from catts.embedded.questions import FAMILIES
+from catts.embedded.scene import GRADES
 from catts.embedded.world import Example, example
 from catts.errors import InputError
 from catts.evals.metrics import accuracy, majority_at_k
+from catts.evals.thumbnail import thumbnail
 from catts.graph.account import account
 from catts.graph.context import Context
-from catts.graph.embed import answer, open_context
+from catts.graph.embed import answer
 from catts.graph.events import Event
-from catts.graph.live import doing
+from catts.graph.live import doing, load
 from catts.graph.nodes import render
 from catts.graph.trace import Trace, write_traces
+
+_SIGHT = {1: "easy to see", 2: "dim", 3: "hard to see"}
+_INTRODUCTION = (
+    "A small vision-language model (the base) looks at a board of shapes and answers a question "
+    "about it eight times. Each answer counts by how sure the model was while it wrote it "
+    "(mean_logprob: the nearer to 0, the surer). Where the answers disagree, a second model (the "
+    "expert) orders what to do next, votes on the candidates and criticises the leader; the base "
+    "answers again under the critique, and once more in a self-check that discounts what it would "
+    "say without a clear picture. All of them cast votes into one dictionary, which gives the "
+    'answer. "route" tells why each step was taken or left out.'
+)
 
 
 class _Record(BaseModel):
@@ -33,6 +53,7 @@ class DemoQuestion(_Record):
     family: str
     grade: int
     question: str
+    choices: tuple[str, ...]
     gold: str
     answer: str | None
     right: bool
@@ -61,10 +82,10 @@ class DemoSummary(_Record):
 
 
 def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
-    """Ask the first `n` questions of the test stream; write pictures and traces into `out`.
+    """Ask `n` questions of the test stream; write pictures and traces into `out`.
 
     Args:
-        n: questions to ask.
+        n: questions to ask; six show each family once and each grade twice.
         out: folder, made when missing; what an earlier demonstration wrote there is replaced.
         quiet: print nothing on stdout.
 
@@ -77,6 +98,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}; name another") from error
     console = Console(quiet=quiet)
+    console.print(_INTRODUCTION, "")
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -89,16 +111,20 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
     async def run() -> list[tuple[Trace, DemoQuestion]]:
         with progress:
             task = progress.add_task("loading models", total=n)
-            context = await asyncio.to_thread(open_context)
+
+            def tell(what: str) -> None:
+                progress.update(task, description=what)
+
+            context = await load("embedded", "embedded", tell=tell, settings={})
 
             def show(event: Event) -> None:
                 if (what := doing(event)) is not None:
-                    progress.update(task, description=what)
+                    tell(what)
 
             asked = []
             try:
                 for index in range(n):
-                    shown = example("test", index)
+                    shown = example("test", demo_index(index))
                     trace = await answer(
                         shown.image,
                         shown.question,
@@ -108,7 +134,9 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
                     )
                     pictures = _save_pictures(trace, context, out, index)
                     record = _grade(shown, trace, pictures)
-                    title = f"{record.id}, {record.family}, grade {record.grade}: {pictures[0]}"
+                    title = f"{pictures[0]}  {record.family}, {_SIGHT[shown.grade]} ({record.id})"
+                    if console.is_terminal:
+                        console.print(thumbnail(shown.image))
                     console.print(account(trace, title=title, gold=record.gold), "")
                     progress.advance(task)
                     asked.append((trace, record))
@@ -130,7 +158,19 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
         traces=traces,
     )
     console.print(_table(summary))
+    console.print(_next_steps(summary), soft_wrap=True)
     return summary
+
+
+def demo_index(place: int) -> int:
+    """Index in the test stream of the demonstration's question at `place`.
+
+    Families go round with every question; grades too, one further in each round, so that every
+    family comes in every grade.
+    """
+    block, family = divmod(place, len(FAMILIES))
+    grade = (place + block) % len(GRADES)
+    return len(GRADES) * (len(FAMILIES) * block + family) + grade
 
 
 def _grade(shown: Example, trace: Trace, pictures: tuple[Path, ...]) -> DemoQuestion:
@@ -143,6 +183,7 @@ def _grade(shown: Example, trace: Trace, pictures: tuple[Path, ...]) -> DemoQues
         family=shown.family,
         grade=shown.grade,
         question=shown.question,
+        choices=shown.choices,
         gold=shown.answer,
         answer=trace.answer,
         right=trace.answer is not None and right[trace.answer],
@@ -170,7 +211,7 @@ def _table(summary: DemoSummary) -> Table:
     count = len(summary.questions)
     table = Table(
         title=f"{count} question{'s' if count > 1 else ''} in {summary.seconds:.1f} s",
-        caption=f"So few show how it works, not how well. Look again: catts trace {summary.traces}",
+        caption="So few show how it works, not how well: README has the measurement.",
         title_justify="left",
         caption_justify="left",
     )
@@ -182,3 +223,26 @@ def _table(summary: DemoSummary) -> Table:
     if summary.failed_roles:
         table.add_row("failed roles", str(summary.failed_roles), style="red")
     return table
+
+
+def _next_steps(summary: DemoSummary) -> Text:
+    """Where everything lies, and commands that work as they stand."""
+    catts = _command()
+    shown = summary.questions[-1]
+    folder = summary.traces.parent
+    choices = "".join(f' --choice "{c}"' for c in shown.choices)
+    lines = (
+        f"Pictures and noised pictures lie in {folder}/, all traces in {summary.traces}. Next:",
+        f"  {catts} trace {summary.traces}",
+        f'  {catts} ask {shown.pictures[0]} "{shown.question}"{choices} --routing paper',
+        f'  {catts} ask photo.jpg "..." --base Qwen/Qwen2.5-VL-3B-Instruct --expert base',
+    )
+    return Text("\n".join(lines))
+
+
+def _command() -> str:
+    """`catts` as it was started: a program that is not on the PATH must be named by its path."""
+    started = sys.argv[0]
+    if Path(started).name != "catts" or which("catts") == str(Path(started).absolute()):
+        return "catts"
+    return started

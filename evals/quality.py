@@ -234,8 +234,9 @@ class Measurement:
 
 
 def _failed(verdicts: list[Verdict], role: Literal["vote", "critique"]) -> list[list[float]]:
-    """1.0 where the role's reply could not be read, of the questions that have candidates."""
-    return [[float(getattr(v, role) is None)] for v in verdicts if v.field]
+    """1.0 where the role's reply could not be read, of the questions on which it was asked."""
+    least = 2 if role == "vote" else 1
+    return [[float(getattr(v, role) is None)] for v in verdicts if len(v.field) >= least]
 
 
 def _ladder(group: str, verdicts: list[Verdict], bar: float) -> list[Row]:

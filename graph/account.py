@@ -23,13 +23,16 @@ _BAR = 16
 _TITLES = {"sample": "samples", "voter": "voter", "critic": "critic", "self_check": "self-check"}
 
 
-def account(trace: Trace, *, title: str = "", gold: str | None = None) -> RenderableType:
+def account(
+    trace: Trace, *, title: str = "", gold: str | None = None, note: str = ""
+) -> RenderableType:
     """The account of a run: question, samples, what each module did, votes, answer and cost.
 
     Args:
         trace: the run.
         title: shown above it.
         gold: the right answer, when it is known; the account then says whether the run found it.
+        note: what a reader has to know before trusting the answer; shown under it.
     """
     parts: list[RenderableType] = [
         Rule(Text(title), align="left", style="dim"),
@@ -40,6 +43,7 @@ def account(trace: Trace, *, title: str = "", gold: str | None = None) -> Render
         *_failures(trace),
         *_votes(trace),
         _verdict(trace, gold),
+        *([plain(note, "yellow")] if note else []),
         _cost(trace),
     ]
     return Group(*parts)

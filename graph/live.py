@@ -1,13 +1,12 @@
-"""One question asked with its progress shown while it runs."""
+"""What a person who waits is told while models load and a question is answered."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from PIL.Image import Image
-from rich.console import Console
 
-from catts.agents.spec import resolve_base, resolve_expert
+from catts.agents.spec import import_libraries, resolve_base, resolve_expert
 from catts.graph.context import Context
 from catts.graph.embed import answer
 from catts.graph.embed import ask as check
@@ -30,6 +29,38 @@ def doing(event: Event) -> str | None:
     return _DOING.get(event.node) if isinstance(event, Started) else None
 
 
+async def load(
+    base: str,
+    expert: str,
+    *,
+    expert_url: str | None = None,
+    tell: Callable[[str], None],
+    settings: Mapping[str, Any],
+) -> Context:
+    """A context with its models; `tell` hears what is being loaded. Close it with `aclose`.
+
+    Args:
+        base: see `catts.agents.spec.BaseSpec`.
+        expert: see `catts.agents.spec.ExpertSpec`.
+        expert_url: address of an OpenAI-compatible server, or None.
+        tell: called with a few words, from any thread.
+        settings: fields of `catts.graph.context.Policy`.
+
+    Raises:
+        InputError: the models cannot be used.
+    """
+    await asyncio.to_thread(import_libraries, tell)
+    tell(f"loading the base model {base}")
+    engine = await asyncio.to_thread(resolve_base, base)
+    try:
+        tell(f"loading the expert {expert}")
+        judge = await asyncio.to_thread(resolve_expert, expert, base_engine=engine, url=expert_url)
+    except BaseException:
+        await engine.aclose()
+        raise
+    return Context.of(engine, judge, **settings)
+
+
 def ask_live(
     image: Image,
     question: str,
@@ -38,18 +69,20 @@ def ask_live(
     base: str,
     expert: str,
     expert_url: str | None,
+    tell: Callable[[str], None],
     settings: Mapping[str, Any],
 ) -> Trace:
-    """Load the models, ask, free the models; progress goes to stderr.
+    """Load the models, ask, free the models.
 
     Args:
         image: the picture, as `load_image` returns it.
         question: the question without its choices.
         choices: texts of its choices, in order.
-        base: see `catts.agents.spec.BaseSpec`.
-        expert: see `catts.agents.spec.ExpertSpec`.
-        expert_url: address of an OpenAI-compatible server, or None.
-        settings: fields of `catts.graph.context.Policy`.
+        base: as `load` takes it, like the three below.
+        expert: the same.
+        expert_url: the same.
+        tell: called with a few words whenever something else begins.
+        settings: the same.
 
     Raises:
         InputError: question, choices or models cannot be used.
@@ -57,25 +90,15 @@ def ask_live(
     check(ImageStore(), image, question, choices)  # before any model is loaded
 
     async def run() -> Trace:
-        with Console(stderr=True).status("loading models") as status:
-            engine = await asyncio.to_thread(resolve_base, base)
-            try:
-                judge = await asyncio.to_thread(
-                    resolve_expert, expert, base_engine=engine, url=expert_url
-                )
-            except BaseException:
-                await engine.aclose()
-                raise
-            context = Context.of(engine, judge, **settings)
+        context = await load(base, expert, expert_url=expert_url, tell=tell, settings=settings)
 
-            def show(event: Event) -> None:
-                status.update(doing(event) or status.status)
+        def show(event: Event) -> None:
+            if (what := doing(event)) is not None:
+                tell(what)
 
-            try:
-                return await answer(
-                    image, question, choices=choices, context=context, on_event=show
-                )
-            finally:
-                await context.aclose()
+        try:
+            return await answer(image, question, choices=choices, context=context, on_event=show)
+        finally:
+            await context.aclose()
 
     return asyncio.run(run())

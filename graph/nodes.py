@@ -68,18 +68,23 @@ async def planner(state: State, context: Context) -> Work:
 
 
 async def voter(state: State, context: Context) -> Work:
-    """Ask the expert how probable each candidate is: tau1 votes, shared out between them."""
-    images = await _images(state.question, context)
+    """Ask the expert how probable each candidate is: tau1 votes, shared out between them.
+
+    A single candidate gets them all, and nobody is asked: among the candidates it is certain.
+    """
     field = candidates(state.samples)
+    if len(field) == 1:
+        alone = _vote_ballot(field[0].answer, context.policy.tau1, "the only candidate")
+        return Work({"ballots": (alone,)}, Usage())
+    images = await _images(state.question, context)
     result = await context.expert.vote(state.question, images, field)
     probabilities = result.reply.probabilities
     _check_vote(result.reply, len(field), result.usage)
     ballots = tuple(
-        Ballot(
-            source="voter",
-            answer=candidate.answer,
-            weight=context.policy.tau1 * p,
-            reason=f"probability {p:.3f} given by {context.expert.name}",
+        _vote_ballot(
+            candidate.answer,
+            context.policy.tau1 * p,
+            f"probability {p:.3f} given by {context.expert.name}",
         )
         for candidate, p in zip(field, probabilities, strict=True)
     )
@@ -198,6 +203,10 @@ def _check_vote(vote: Vote, count: int, usage: Usage) -> None:
     p = vote.probabilities
     if len(p) != count or not all(0 <= x <= 1 for x in p) or abs(sum(p) - 1) > 1e-6:
         raise RoleError("voter", f"{p} is no distribution over {count} candidates", usage=usage)
+
+
+def _vote_ballot(answer: str, weight: float, reason: str) -> Ballot:
+    return Ballot(source="voter", answer=answer, weight=weight, reason=reason)
 
 
 def _one_ballot(ballot: Ballot | None) -> tuple[Ballot, ...]:

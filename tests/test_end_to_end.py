@@ -5,12 +5,15 @@ import json
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from PIL import Image
 
 from catts import answer, cli, open_context
 from catts.agents.card import read_card
 from catts.agents.spec import embedded_folder
+from catts.embedded.questions import FAMILIES
+from catts.embedded.scene import GRADES
 from catts.embedded.world import example
-from catts.evals.demo import run_demo
+from catts.evals.demo import demo_index, run_demo
 from catts.graph.trace import read_traces
 from catts.prompts import load_prompts
 
@@ -88,6 +91,10 @@ async def test_the_base_can_be_its_own_expert():
 def test_the_demonstration(tmp_path, capsys):
     summary = run_demo(2, tmp_path)
     shown = capsys.readouterr().out
+    assert "eight times" in shown
+    assert f"trace {summary.traces}" in shown
+    last = summary.questions[-1]
+    assert f'ask {last.pictures[0]} "{last.question}"' in shown
     assert len(summary.questions) == 2
     for question in summary.questions:
         assert question.pictures[0].is_file()
@@ -107,3 +114,22 @@ def test_ask_prints_one_object(tmp_path, capsys):
         assert key in record
     assert len(record["samples"]) == 3
     assert record["failed_roles"] == []
+
+
+def test_the_demonstration_takes_families_and_grades_in_turn():
+    shown = [example("test", demo_index(place)) for place in range(18)]
+    assert [made.family for made in shown] == list(FAMILIES) * 3
+    assert len({(made.family, made.grade) for made in shown}) == len(FAMILIES) * len(GRADES)
+    assert [made.grade for made in shown[:6]] == [1, 2, 3, 1, 2, 3]
+
+
+def test_a_picture_from_elsewhere_is_told_apart(tmp_path, capsys):
+    """The embedded models answer it all the same, and the account says what that is worth."""
+    path = tmp_path / "photo.png"
+    Image.linear_gradient("L").resize((300, 200)).convert("RGB").save(path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["ask", str(path), "How many cups are there?", "--samples", "2"])
+    assert not ended.value.code
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "read only boards of their own world" in shown
+    assert "--base Qwen/Qwen2.5-VL-3B-Instruct" in shown

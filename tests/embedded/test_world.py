@@ -3,8 +3,9 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from catts.embedded.drawing import SIDE, cell_box
+from catts.embedded.drawing import SIDE, cell_box, is_board
 from catts.embedded.questions import FAMILIES, FREE_FAMILIES, solve
 from catts.embedded.scene import GRADES, misread
 from catts.embedded.world import example
@@ -123,3 +124,22 @@ def test_the_benchmark_is_what_it_was():
         digest.update(f"{made.question}{made.choices}{made.answer}{made.solution.chain}".encode())
         digest.update(made.image.tobytes())
     assert digest.hexdigest()[:16] == "491eea4552c4e6a8"
+
+
+@given(STREAMS, INDICES)
+def test_every_picture_of_the_world_is_a_board(stream, index):
+    assert is_board(example(stream, index).image)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.linear_gradient("L").resize((SIDE, SIDE)),
+        Image.new("RGB", (SIDE, SIDE), "red"),
+        example("test", 0).image.resize((224, 224)),
+        Image.effect_noise((SIDE, SIDE), 80),
+    ],
+    ids=["gradient", "red", "another size", "noise"],
+)
+def test_other_pictures_are_none(picture):
+    assert not is_board(picture)

@@ -1,5 +1,6 @@
 import pytest
 
+from catts.agents.expert import Candidate
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.collect import Collection
@@ -53,4 +54,14 @@ def test_a_malformed_reply_is_no_vote(engine, tmp_path):
     data = Collection(tmp_path, load_items("test", 2), quiet=True)
     params = SamplingParams(n=1, temperature=0, max_new_tokens=5)
     assert data.critiques(engine, [("1", "because")] * 2, params) == [None, None]
-    assert data.votes(engine, [(), ()], params) == [None, None]
+    two = tuple(Candidate(answer=a, count=1, confidence=1.0, share=0.5) for a in "12")
+    assert data.votes(engine, [two, two], params) == [None, None]
+
+
+def test_a_single_candidate_needs_no_voter(engine, tmp_path):
+    data = Collection(tmp_path, load_items("test", 2), quiet=True)
+    params = SamplingParams(n=1, temperature=0, max_new_tokens=5)
+    alone = (Candidate(answer="1", count=8, confidence=1.0, share=1.0),)
+    calls = engine.usage.calls
+    assert data.votes(engine, [alone, alone], params) == [(1.0,), (1.0,)]
+    assert engine.usage.calls == calls

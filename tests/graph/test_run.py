@@ -64,6 +64,17 @@ async def test_a_paper_run_casts_every_ballot_of_the_formula() -> None:
     assert all(node.seconds > 0 for node in trace.usage.nodes)
 
 
+async def test_a_single_candidate_gets_the_voter_s_votes_unasked() -> None:
+    expert = ScriptedExpert()
+    trace = await run(ScriptedEngine((("3", 2.0), ("3", 2.5), ("", 9.0))), expert, tau1=0.4)
+    assert "voter" not in expert.calls
+    assert [(b.answer, b.weight, b.reason) for b in trace.ballots if b.source == "voter"] == [
+        ("3", 0.4, "the only candidate")
+    ]
+    assert trace.usage.expert_calls == 2, "planner and critic"
+    assert not trace.failures
+
+
 async def test_the_noised_picture_can_be_made_again_from_the_trace() -> None:
     engine = ScriptedEngine()
     trace = await run(engine, noise_t=700)
