@@ -17,19 +17,16 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from catts.agents.benchmark_arms import ARMS, Arm, Setting, open_arm
 from catts.agents.random_model import MEDIUM, Size, random_qwen2_5_vl
+from catts.records import Record
 
 VISUAL_TOKENS = (64, 256, 1024)
 """Square numbers; an image of s x s visual tokens is 28 s pixels wide."""
 
 
-class BenchmarkRow(BaseModel):
+class BenchmarkRow(Record):
     """One image size. Seconds are medians over the repeats; ratios come with their extremes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     visual_tokens: int
     new_tokens: int

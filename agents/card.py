@@ -3,19 +3,16 @@
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from catts.calibration import ConfidenceMap, VoteWeight
-from catts.confidence import ConfidenceKind
 from catts.errors import ModelSpecError
+from catts.tuning import Tuning
 
 CARD_NAME = "catts.json"
 
 
-class ModelCard(BaseModel):
+class ModelCard(Tuning):
     """The machine-readable part of a model card. Everything has a default: any checkpoint loads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     name: str = ""
     """Name for people; empty for a checkpoint that ships no card."""
@@ -23,22 +20,6 @@ class ModelCard(BaseModel):
     """The prompt set it was trained on, or reads."""
     prompt_hash: str | None = None
     """Hash of that set when it was trained; another wording warns."""
-    max_new_tokens: int = Field(default=512, ge=1)
-    """Room for its longest answer, in tokens."""
-    confidence_kind: ConfidenceKind = "top_k_mean"
-    """The kind that weighs its votes, chosen on validation data."""
-    vote_weight: VoteWeight = "raw"
-    confidence_map: ConfidenceMap | None = None
-    """Mapping of `confidence_kind` to the probability of being right, fitted on validation data."""
-    noise_t: int = Field(default=500, ge=0, le=1000)
-    """Diffusion step of the self-check's noised image, chosen on validation data."""
-    contrast_alpha: float = Field(default=1.0, ge=0)
-    contrast_beta: float = Field(default=0.1, ge=0, le=1)
-    accept: float = Field(default=0.9, ge=0)
-    """Routing: the leader's share of V_internal from which no module is asked."""
-    reflect_below: float = 0.5
-    """Routing: the critic is asked only when the leader's confidence is below this. In units of the
-    mapped probability when there is a mapping, else of `confidence_kind`."""
 
 
 def write_card(folder: Path, card: ModelCard) -> None:

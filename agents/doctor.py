@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from catts.errors import CattsError, ModelSpecError, RoleError
 from catts.images import ImageStore
 from catts.prompts import load_prompts
 from catts.question import Question
+from catts.records import Record
 
 _KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 _PACKAGES = (
@@ -28,11 +28,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FoundModel(_Record):
+class FoundModel(Record):
     """A model that the package ships, as it lies on this machine."""
 
     which: Literal["base", "expert"]
@@ -46,7 +42,7 @@ class FoundModel(_Record):
     """Why it cannot be used as it should; empty when all is well."""
 
 
-class ExpertReply(_Record):
+class ExpertReply(Record):
     """What came of asking the expert for one vote."""
 
     spec: str
@@ -58,7 +54,7 @@ class ExpertReply(_Record):
     """From asking to reply, without loading."""
 
 
-class Report(_Record):
+class Report(Record):
     """What `catts doctor` shows."""
 
     python: str

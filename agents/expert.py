@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 from PIL.Image import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from catts.agents.protocol import Usage
 from catts.question import Question
+from catts.records import Record
 
 Module = Literal["voter", "critic", "self_check"]
 """A module that may cast a ballot after the samples: two expert roles and the self-check."""
@@ -16,11 +17,7 @@ MODULES: tuple[Module, ...] = get_args(Module)
 Role = Literal["planner", "voter", "critic"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Candidate(_Record):
+class Candidate(Record):
     """One distinct answer among the samples, as the expert is told of it."""
 
     answer: str
@@ -33,20 +30,20 @@ class Candidate(_Record):
     """Its share of V_internal."""
 
 
-class Plan(_Record):
+class Plan(Record):
     """The planner's order of the modules: a permutation of all of them."""
 
     order: tuple[Module, ...]
     reason: str = ""
 
 
-class Vote(_Record):
+class Vote(Record):
     """The voter's probabilities: one per candidate, in the order given, finite, summing to 1."""
 
     probabilities: tuple[float, ...]
 
 
-class Critique(_Record):
+class Critique(Record):
     """What the critic says of the leading answer; never empty."""
 
     text: str
@@ -55,7 +52,7 @@ class Critique(_Record):
 Reply = TypeVar("Reply", Plan, Vote, Critique, covariant=True)
 
 
-class RoleResult(_Record, Generic[Reply]):
+class RoleResult(Record, Generic[Reply]):
     """A role's reply with what it cost; `attempts` is 2 when the first reply was malformed."""
 
     reply: Reply

@@ -10,17 +10,14 @@ from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from PIL.Image import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from catts.confidence import ConfidenceKind
 from catts.question import Question
+from catts.records import Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Usage(_Record):
+class Usage(Record):
     """What a call cost. Usages add up with `+`."""
 
     calls: int = Field(default=0, ge=0)
@@ -41,7 +38,7 @@ class Usage(_Record):
         )
 
 
-class Sample(_Record):
+class Sample(Record):
     """One completion of the base model."""
 
     text: str
@@ -54,7 +51,7 @@ class Sample(_Record):
     """`length` when the completion was cut at `max_new_tokens`."""
 
 
-class SamplingParams(_Record):
+class SamplingParams(Record):
     """How to sample. The defaults are the paper's: temperature 1 and no filter."""
 
     n: int = Field(default=8, ge=1)
@@ -69,14 +66,14 @@ class SamplingParams(_Record):
     """The same seed, request and engine give the same completions, bit for bit."""
 
 
-class Generation(_Record):
+class Generation(Record):
     """The completions of one request, in order, with what they cost."""
 
     samples: tuple[Sample, ...]
     usage: Usage
 
 
-class ContrastParams(_Record):
+class ContrastParams(Record):
     """Contrastive decoding against the noised image (visual contrastive decoding, VCD)."""
 
     alpha: float = Field(default=1.0, ge=0)
@@ -86,7 +83,7 @@ class ContrastParams(_Record):
     max_new_tokens: int = Field(default=512, ge=1)
 
 
-class Contrast(_Record):
+class Contrast(Record):
     """The answer that survives contrast with the noised image."""
 
     sample: Sample
@@ -96,7 +93,7 @@ class Contrast(_Record):
     usage: Usage
 
 
-class Score(_Record):
+class Score(Record):
     """How sure the model is of a given completion."""
 
     logprobs: tuple[float, ...]
@@ -104,7 +101,7 @@ class Score(_Record):
     confidence: dict[ConfidenceKind, float]
 
 
-class Capabilities(_Record):
+class Capabilities(Record):
     """What an engine can do, so that the graph asks for nothing else."""
 
     lock_step_contrast: bool

@@ -4,22 +4,21 @@ import bisect
 import math
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from catts.confidence import ConfidenceKind
+from catts.records import Record
 
 VoteWeight = Literal["raw", "mapped"]
 """w(C): `raw` is the paper's identity (exp for log-probability kinds, which are negative);
 `mapped` is the probability of being right by the fitted mapping."""
 
 
-class ConfidenceMap(BaseModel):
+class ConfidenceMap(Record):
     """A fitted, non-decreasing mapping of one kind of confidence to the probability of being right.
 
     Piecewise linear between knots, constant outside them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: ConfidenceKind
     """The kind of confidence it was fitted on; applying it to another is an error."""

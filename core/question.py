@@ -2,16 +2,16 @@
 
 import hashlib
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from catts.records import Record
 
 
-class Question(BaseModel):
+class Question(Record):
     """One visual question. It holds data only: images are digests into an `ImageStore`.
 
     Frozen and hashable, so it can sit in a checkpointed graph state and key a cache.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str = Field(min_length=1)
     """The question as the user wrote it, without its choices."""

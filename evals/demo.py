@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from shutil import which
 
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -29,6 +28,7 @@ from catts.graph.events import Event
 from catts.graph.live import doing, load
 from catts.graph.nodes import render
 from catts.graph.trace import Trace, write_traces
+from catts.records import Record
 
 _SIGHT = {1: "easy to see", 2: "dim", 3: "hard to see"}
 _INTRODUCTION = (
@@ -42,11 +42,7 @@ _INTRODUCTION = (
 )
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DemoQuestion(_Record):
+class DemoQuestion(Record):
     """One question of the demonstration and how it went."""
 
     id: str
@@ -66,7 +62,7 @@ class DemoQuestion(_Record):
     """The clean picture, then the noised one if the self-check ran."""
 
 
-class DemoSummary(_Record):
+class DemoSummary(Record):
     """What the demonstration found; so few questions show how it works, not how well."""
 
     questions: tuple[DemoQuestion, ...]

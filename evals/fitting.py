@@ -1,6 +1,7 @@
 """Choose on validation data what a base's card recommends: confidence, mapping, thresholds."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -65,8 +66,9 @@ def fit_map(
         if kind in s.confidence
     ]
     x, y = np.array(pairs).T
-    fitted = IsotonicRegression(y_min=0.01, y_max=0.99).fit(x, y)
-    knots = np.unique(np.quantile(x, np.linspace(0.01, 0.99, _KNOTS)).round(4))
+    # a knot is rounded and may lie just outside of what was seen
+    fitted = IsotonicRegression(y_min=0.01, y_max=0.99, out_of_bounds="clip").fit(x, y)
+    knots = np.unique([float(f"{q:.5g}") for q in np.quantile(x, np.linspace(0.01, 0.99, _KNOTS))])
     values = np.maximum.accumulate(fitted.predict(knots)).round(4)
     digest = hashlib.sha256(np.array(pairs).tobytes()).hexdigest()[:12]
     return ConfidenceMap(
@@ -102,10 +104,11 @@ def fit_card(
     - the kind of confidence: the best AUROC within one question among those that every completion
       has and whose pooled AUROC is at least 0.65, because a vote weight has to tell the samples of
       one question apart;
-    - raw or mapped weights: the better weighted vote;
+    - raw or mapped weights: the better weighted vote, the mapping for each half of the questions
+      fitted on the other half;
     - the self-check's noise step and strength: the best accuracy on 300 questions;
-    - `reflect_below`: where the critic's net share turned right is largest;
-    - `accept`: the smallest share at which skipping every module costs no accuracy.
+    - `reflect_below`: where the critic's net share turned right is largest, None for every leader;
+    - `accept`: the smallest share at which skipping every module costs no accuracy, or never.
     """
     items = load_items("validation", n)
     data = Collection(folder, items, quiet=quiet)
@@ -118,8 +121,8 @@ def fit_card(
     mapping = fit_map(items, rows, kind, "embedded/validation")
 
     votes = {
-        weight: _accuracy(read_rows(items, rows, _policy(base, kind, mapping, weight)))
-        for weight in ("raw", "mapped")
+        "raw": _accuracy(read_rows(items, rows, _policy(base, kind, mapping, "raw"))),
+        "mapped": mapped_accuracy(base, items, rows, kind),
     }
     weight = max(votes, key=lambda w: votes[w])
     t, alpha, contrasts = _best_contrast(base, Collection(folder, items[:300], quiet=quiet))
@@ -141,23 +144,33 @@ def fit_card(
     return Fit(card, kinds, votes, contrasts)
 
 
-def best_reflection(verdicts: Sequence[Verdict]) -> float:
+def best_reflection(verdicts: Sequence[Verdict]) -> float | None:
     """The certainty below which the critic's net share turned right is largest.
 
-    0, which asks the critic never, where no threshold turns more right than wrong.
+    None, which asks the critic always, where that is best; 0, which never asks it, where no
+    threshold turns more right than wrong. Leaders of equal certainty fall on one side together.
     """
-    ranked = sorted(verdicts, key=lambda v: v.certainty)
-    gains = np.cumsum([0, *(turned_right(v) for v in ranked)])
-    best = int(np.argmax(gains))
-    return round(ranked[best - 1].certainty + 1e-4, 4) if best else 0.0
+    gains: dict[float, int] = {}
+    for v in verdicts:
+        if v.certainty is not None:
+            gains[v.certainty] = gains.get(v.certainty, 0) + turned_right(v)
+    levels = sorted(gains)
+    net = np.cumsum([0, *(gains[level] for level in levels)])
+    best = int(np.argmax(net))
+    if best == len(levels):
+        return None
+    return levels[best]
 
 
 def best_acceptance(verdicts: Sequence[Verdict]) -> float:
-    """The smallest leader's share from which accepting at once is as accurate as all modules."""
+    """The smallest leader's share from which accepting at once is as accurate as all modules.
+
+    Infinite, which never accepts at once, where even unanimous samples gain by being checked.
+    """
     full = [v.won("sample", "voter", "critic", "self_check") for v in verdicts]
     alone = [v.won("sample") for v in verdicts]
     shares = [v.field[0].share if v.field else 0.0 for v in verdicts]
-    best = 1.0
+    best = math.inf
     for threshold in np.arange(1.0, 0.45, -0.05).round(2):
         loss = sum(f - a for f, a, s in zip(full, alone, shares, strict=True) if s >= threshold)
         if loss > 0.002 * len(verdicts):
@@ -192,6 +205,19 @@ def _policy(
             "max_new_tokens": base.card.max_new_tokens,
         }
     )
+
+
+def mapped_accuracy(
+    base: TransformersEngine, items: Sequence[Item], rows: Sequence[Samples], kind: ConfidenceKind
+) -> float:
+    """Accuracy of the vote weighted by a mapping that was fitted on other questions."""
+    won = []
+    for half in (0, 1):
+        fitted_on, asked = slice(1 - half, None, 2), slice(half, None, 2)
+        mapping = fit_map(items[fitted_on], rows[fitted_on], kind, "half")
+        policy = _policy(base, kind, mapping, "mapped")
+        won += [v.won("sample") for v in read_rows(items[asked], rows[asked], policy)]
+    return float(np.mean(won))
 
 
 def _accuracy(verdicts: Sequence[Verdict]) -> float:

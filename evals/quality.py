@@ -212,7 +212,7 @@ class Measurement:
         ]
 
     def _critic(self, verdicts: list[Verdict]) -> list[Row]:
-        unsure = [v for v in verdicts if v.field and v.certainty < self._policy.reflect_below]
+        unsure = [v for v in verdicts if v.unsure]
         group = "critic, unsure leaders"
         if len(unsure) < 2:
             return [Row(group, "no leader is unsure enough", None, n=len(unsure), met=False)]

@@ -60,9 +60,17 @@ class Verdict:
         return answer, spokesman(self.samples, answer).text
 
     @property
-    def certainty(self) -> float:
-        """The leader's confidence, in the unit of the policy's `reflect_below`."""
-        return self.policy.certainty(self.field[0].confidence) if self.field else 0.0
+    def certainty(self) -> float | None:
+        """The leader's probability of being right; None without a leader or a mapping."""
+        return self.policy.certainty(self.field[0].confidence) if self.field else None
+
+    @property
+    def unsure(self) -> bool:
+        """Whether routing `planned` would ask the critic about the leader."""
+        certainty, threshold = self.certainty, self.policy.reflect_below
+        return bool(self.field) and (
+            certainty is None or threshold is None or certainty < threshold
+        )
 
     @cached_property
     def ballots(self) -> tuple[Ballot, ...]:

@@ -35,7 +35,7 @@ def account(
         note: what a reader has to know before trusting the answer; shown under it.
     """
     parts: list[RenderableType] = [
-        Rule(Text(title), align="left", style="dim"),
+        Rule(plain(title), align="left", style="dim"),
         *_question(trace),
         *_samples(trace),
         *_modules(trace),
@@ -146,10 +146,10 @@ def _verdict(trace: Trace, gold: str | None) -> Text:
 def _cost(trace: Trace) -> Text:
     total = trace.usage.total
     parts = ", ".join(f"{run.node} {run.seconds:.2f} s" for run in trace.usage.nodes)
-    return Text(
+    return plain(
         f"{total.prompt_tokens} tokens read, {total.completion_tokens} written, "
         f"{trace.usage.expert_calls} expert calls by {trace.expert}; {parts}",
-        style="dim",
+        "dim",
     )
 
 

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from catts.agents.card import ModelCard
 from catts.agents.expert import Expert
 from catts.agents.protocol import ContrastParams, Engine, SamplingParams
-from catts.calibration import ConfidenceMap, VoteWeight, raw_weight
-from catts.confidence import ConfidenceKind
 from catts.graph.observer import Observer
 from catts.images import ImageStore
+from catts.tuning import Tuning
 
 Routing = Literal["paper", "planned", "parallel"]
 """How the modules are visited.
@@ -25,10 +24,8 @@ Routing = Literal["paper", "planned", "parallel"]
 """
 
 
-class Policy(BaseModel):
+class Policy(Tuning):
     """Every number that decides a run. It is data: it goes into the fingerprint and the trace."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     routing: Routing = "planned"
     samples: int = Field(default=8, ge=1)
@@ -39,8 +36,6 @@ class Policy(BaseModel):
     """Of the samples; confidence always comes from the unfiltered distribution."""
     reanswer_temperature: float = Field(default=0.0, ge=0)
     """Of the answer under the critique; 0 is greedy."""
-    max_new_tokens: int = Field(default=512, ge=1)
-    """Longest completion, in tokens."""
     seed: int = Field(default=0, ge=0)
     """Of the base model's sampling."""
     tau1: float = Field(default=0.5, ge=0)
@@ -49,56 +44,19 @@ class Policy(BaseModel):
     """Votes of the answer under the critique."""
     tau3: float = Field(default=0.5, ge=0)
     """Votes of the self-check's answer."""
-    accept: float = Field(default=0.9, ge=0)
-    """Routing `planned`: the leader's share of V_internal from which no module is asked."""
-    reflect_below: float = 0.5
-    """Routing `planned`: the critic is asked only when the leader's confidence is below this; in
-    units of the mapped probability when there is a mapping, else of `confidence_kind`."""
-    confidence_kind: ConfidenceKind = "top_k_mean"
-    """The kind that weighs the samples' votes."""
-    vote_weight: VoteWeight = "raw"
-    """w(C): the confidence itself, or the probability of being right by `confidence_map`."""
-    confidence_map: ConfidenceMap | None = None
-    """Fitted on validation data, for `confidence_kind` only."""
-    noise_t: int = Field(default=500, ge=0, le=1000)
-    """Diffusion step of the self-check's noised image."""
-    contrast_alpha: float = Field(default=1.0, ge=0)
-    contrast_beta: float = Field(default=0.1, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        fitted = self.confidence_map
-        if fitted is not None and fitted.kind != self.confidence_kind:
-            raise ValueError(
-                f"confidence_map was fitted on {fitted.kind}, not on {self.confidence_kind}; "
-                "give a mapping of that kind, or none"
-            )
-        if self.vote_weight == "mapped" and fitted is None:
-            raise ValueError("vote_weight 'mapped' needs a confidence_map; fit one, or use 'raw'")
-        return self
 
     @classmethod
     def from_card(cls, card: ModelCard, **settings: Any) -> Self:
         """What the checkpoint's card recommends, with `settings` on top.
 
-        The card's mapping is left out when `settings` choose another kind of confidence.
+        Of a card for another kind of confidence than `settings` choose, what was fitted to that
+        kind is left out: mapping, vote weight and both thresholds.
         """
-        shared = cls.model_fields.keys() & ModelCard.model_fields.keys()
-        recommended = {name: getattr(card, name) for name in shared}
-        kind = settings.get("confidence_kind", card.confidence_kind)
-        if card.confidence_map is not None and kind != card.confidence_map.kind:
-            recommended |= {"confidence_map": None, "vote_weight": "raw"}
+        recommended = {name: getattr(card, name) for name in Tuning.model_fields}
+        if settings.get("confidence_kind", card.confidence_kind) != card.confidence_kind:
+            for name in ("confidence_map", "vote_weight", "accept", "reflect_below"):
+                del recommended[name]
         return cls(**(recommended | settings))
-
-    def weight(self, confidence: float) -> float:
-        """w(C) of a confidence of the voting kind."""
-        if self.vote_weight == "mapped" and self.confidence_map is not None:
-            return self.confidence_map(confidence)
-        return raw_weight(confidence, self.confidence_kind)
-
-    def certainty(self, confidence: float) -> float:
-        """What `reflect_below` is compared with: the mapped probability, else the confidence."""
-        return self.confidence_map(confidence) if self.confidence_map else confidence
 
     @property
     def sampling(self) -> SamplingParams:

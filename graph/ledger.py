@@ -9,10 +9,11 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from catts.agents.expert import Candidate
 from catts.graph.records import SampleRecord
+from catts.records import Record
 
 Source = Literal["sample", "voter", "critic", "self_check"]
 """Who casts a ballot; the critic's is the base model's answer under its critique."""
@@ -23,10 +24,8 @@ Votes = Mapping[str, float]
 """Answer to the sum of its ballots' weights."""
 
 
-class Ballot(BaseModel):
+class Ballot(Record):
     """One summand of V_final."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Source
     answer: str

@@ -2,11 +2,12 @@
 
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from catts.agents.expert import Module
 from catts.agents.protocol import Usage
 from catts.confidence import ConfidenceKind
+from catts.records import Record
 
 Worker = Literal["sampler", "planner", "voter", "critic", "reanswer", "self_check"]
 """A node that asks a model."""
@@ -49,11 +50,7 @@ NoAnswer = Literal["sampler_failed", "no_readable_answer", "no_confidence"]
 """
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SampleRecord(_Record):
+class SampleRecord(Record):
     """One completion of the base model as it enters the vote."""
 
     text: str
@@ -76,7 +73,7 @@ class SampleRecord(_Record):
         return self.answer is not None and self.weight is not None
 
 
-class PlanRecord(_Record):
+class PlanRecord(Record):
     """The order in which the modules are asked."""
 
     order: tuple[Module, ...]
@@ -85,7 +82,7 @@ class PlanRecord(_Record):
     source: Literal["planner", "default"]
 
 
-class CritiqueRecord(_Record):
+class CritiqueRecord(Record):
     """What the critic said."""
 
     text: str
@@ -93,7 +90,7 @@ class CritiqueRecord(_Record):
     """The answer it criticised: the leader of V_internal."""
 
 
-class NoisedImage(_Record):
+class NoisedImage(Record):
     """A noised image by what makes it, to be recomputed when somebody wants to see it."""
 
     digest: str
@@ -105,7 +102,7 @@ class NoisedImage(_Record):
     seed: int
 
 
-class ContrastRecord(_Record):
+class ContrastRecord(Record):
     """The self-check: what the base model answers when the noised image counts against it."""
 
     sample: SampleRecord
@@ -113,7 +110,7 @@ class ContrastRecord(_Record):
     noised: tuple[NoisedImage, ...]
 
 
-class NodeRun(_Record):
+class NodeRun(Record):
     """What one node did and cost."""
 
     node: Worker
@@ -129,7 +126,7 @@ class NodeRun(_Record):
         return WORKERS.index(self.node), self.model_dump_json()
 
 
-class Failure(_Record):
+class Failure(Record):
     """A node that failed: a fact beside the answer, never an answer."""
 
     node: Worker
@@ -143,7 +140,7 @@ class Failure(_Record):
         return WORKERS.index(self.node), self.model_dump_json()
 
 
-class Decision(_Record):
+class Decision(Record):
     """One edge taken: where from, where to, why, and the numbers that decided it."""
 
     step: int = Field(ge=0)

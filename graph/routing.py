@@ -79,13 +79,12 @@ def _in_order(
     to_come = [m for m in order if next_step(state, m) is not None]
     skipped = ""
     if policy.routing == "planned":
-        numbers = {
-            "certainty": policy.certainty(first.confidence),
-            "reflect_below": policy.reflect_below,
-        }
-        if "critic" in to_come and numbers["certainty"] >= policy.reflect_below:
-            to_come.remove("critic")
-            skipped = f"; no critic: the leader's confidence is {numbers['certainty']:.3g}"
+        certainty = policy.certainty(first.confidence)
+        if certainty is not None and policy.reflect_below is not None:
+            numbers = {"certainty": certainty, "reflect_below": policy.reflect_below}
+            if "critic" in to_come and certainty >= policy.reflect_below:
+                to_come.remove("critic")
+                skipped = f"; no critic: the leader is right with probability {certainty:.3g}"
         if to_come:
             standing = leader(state.ballots)
             numbers["lead"] = standing.lead if standing else 0.0

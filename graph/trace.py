@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from catts.agents.protocol import Usage
 from catts.errors import TraceError
@@ -30,15 +30,14 @@ from catts.graph.records import (
 )
 from catts.graph.state import Output
 from catts.question import Question
+from catts.records import Record
 
 TRACE_VERSION = 1
 """Grows with every change of the record."""
 
 
-class Cost(BaseModel):
+class Cost(Record):
     """What a run cost, in all and by node."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     total: Usage
     """Sum over the nodes; its `seconds` are the models', waiting included."""
@@ -49,10 +48,8 @@ class Cost(BaseModel):
     nodes: tuple[NodeRun, ...]
 
 
-class Trace(BaseModel):
+class Trace(Record):
     """Everything about one run, images by digest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
     question: Question
@@ -83,6 +80,8 @@ class Trace(BaseModel):
     def _votes_are_ballots(self) -> Self:
         if self.votes != tally(self.ballots):
             raise ValueError("the votes are not the sum of the ballots: the record was changed")
+        if self.answer is not None and self.answer not in self.votes:
+            raise ValueError("the answer has no votes: the record was changed")
         return self
 
     @classmethod

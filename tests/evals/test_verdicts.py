@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catts.agents.protocol import Sample
+from catts.calibration import ConfidenceMap
 from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds
 from catts.evals.items import load_items
 from catts.evals.planning import margin_gains
@@ -13,7 +14,8 @@ from catts.graph.context import Policy
 
 ITEM = load_items("test", 1)[0]
 TRUTH = ITEM.example.answer
-POLICY = Policy(confidence_kind="top_k_mean")
+FITTED = ConfidenceMap(kind="top_k_mean", x=(0.0, 10.0), y=(0.0, 1.0), fitted_on="test")
+POLICY = Policy(confidence_kind="top_k_mean", confidence_map=FITTED)
 
 
 def said(answer: str, confidence: float) -> Sample:
@@ -76,15 +78,32 @@ def test_turned_right_counts_both_ways():
 def test_reflection_stops_where_the_critic_starts_to_harm():
     helped = [verdict(("98", c), reanswer=TRUTH) for c in (1.0, 2.0)]
     harmed = [verdict((TRUTH, c), reanswer="98") for c in (3.0, 4.0)]
-    threshold = best_reflection([*harmed, *helped])
-    assert 2.0 < threshold < 3.0
-    assert best_reflection(harmed) == 0.0
+    assert best_reflection([*harmed, *helped]) == pytest.approx(0.3)
+    assert best_reflection(harmed) == pytest.approx(0.3), "nobody below the least sure of them"
+    assert best_reflection(helped) is None, "where it only helps, it is always asked"
+
+
+def test_leaders_of_equal_certainty_are_asked_together():
+    """A mapping has plateaus: a threshold cannot part what lies on one."""
+    mixed = [verdict(("98", 5.0), reanswer=TRUTH), verdict((TRUTH, 5.0), reanswer="98")]
+    helped = verdict(("98", 1.0), reanswer=TRUTH)
+    assert best_reflection([helped, *mixed]) == pytest.approx(0.5)
+    assert [v.unsure for v in (helped, *mixed)] == [True, True, True], "no threshold in POLICY"
 
 
 def test_acceptance_stops_where_the_modules_still_help():
     sure = [verdict((TRUTH, 1.0)) for _ in range(50)]
     torn = [verdict(("98", 3.0), (TRUTH, 1.0), vote=(0.0, 1.0), reanswer=TRUTH)] * 50
     assert best_acceptance([*sure, *torn]) == 0.8
+
+
+def test_acceptance_can_say_never():
+    fooled = verdict(("98", 1.0), vote=(1.0,), reanswer=TRUTH, self_check=TRUTH)
+    tipped = Verdict(
+        fooled.item, fooled.policy.model_copy(update={"tau2": 2.0}), fooled.samples,
+        reanswer=TRUTH,
+    )  # fmt: skip
+    assert best_acceptance([tipped] * 20) == math.inf
 
 
 def test_kinds_are_scored_and_mapped():
@@ -103,7 +122,7 @@ def test_kinds_are_scored_and_mapped():
     assert set(scores) == {"top_k_mean", "min_logprob"}
     assert scores["top_k_mean"].within > scores["min_logprob"].within
     fitted = fit_map(items, rows, "top_k_mean", "test")
-    assert fitted(fitted.x[0]) <= fitted(fitted.x[-1])
+    assert fitted(fitted.x[0]) < fitted(fitted.x[-1])
     assert "40 questions x 2 samples" in fitted.fitted_on
 
 
@@ -114,3 +133,20 @@ def test_the_module_that_moves_the_margin_most_comes_first():
     gains = margin_gains(verdicts)
     assert [g.module for g in gains] == ["critic", "voter", "self_check"]
     assert [g.gain.estimate for g in gains] == pytest.approx([0.5, 0.0, -0.5])
+
+
+def test_a_confident_model_s_confidence_can_be_mapped():
+    """Log-probabilities of a sure model lie within 1e-5 of 0: rounding must keep them apart."""
+    items = load_items("test", 60)
+    rows = [
+        (
+            Sample(
+                text=f"\\boxed{{{item.example.answer if i % 3 else 'nothing'}}}",
+                confidence={"mean_logprob": -1e-6 * (1 + i % 3 * 0.1) - 1e-8 * i},
+            ),
+        )
+        for i, item in enumerate(items)
+    ]
+    fitted = fit_map(items, rows, "mean_logprob", "test")
+    assert len(fitted.x) > 10
+    assert all(0 < y < 1 for y in fitted.y)

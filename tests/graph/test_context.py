@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from pydantic import ValidationError
 from scripted_models import ScriptedEngine, ScriptedExpert
@@ -30,11 +32,20 @@ def test_the_engines_card_gives_the_defaults_and_settings_win() -> None:
     assert policy.certainty(-0.5) == pytest.approx(0.5)
 
 
-def test_a_card_without_a_mapping_for_the_chosen_kind_falls_back_to_raw() -> None:
+def test_another_kind_drops_everything_that_was_fitted_to_the_card_s() -> None:
     policy = Policy.from_card(CARD, confidence_kind="top_k_mean")
     assert (policy.vote_weight, policy.confidence_map) == ("raw", None)
+    assert (policy.accept, policy.reflect_below) == (Policy().accept, None)
+    assert policy.noise_t == 640, "which has nothing to do with confidence"
     assert policy.weight(2.5) == 2.5
-    assert policy.certainty(2.5) == 2.5
+    assert policy.certainty(2.5) is None
+
+
+def test_never_survives_json() -> None:
+    policy = Policy(accept=math.inf)
+    assert Policy.model_validate_json(policy.model_dump_json()) == policy
+    card = ModelCard(accept=math.inf)
+    assert ModelCard.model_validate_json(card.model_dump_json()) == card
 
 
 def test_an_engine_without_a_card_gets_the_papers_numbers() -> None:
@@ -50,6 +61,8 @@ def test_mixed_kinds_of_confidence_are_refused() -> None:
         Policy(confidence_kind="top_k_mean", confidence_map=FITTED)
     with pytest.raises(ValidationError, match="needs a confidence_map"):
         Policy(vote_weight="mapped")
+    with pytest.raises(ValidationError, match="the critic is then always asked"):
+        Policy(reflect_below=0.5)
     with pytest.raises(ValidationError):
         Context.of(ScriptedEngine(), ScriptedExpert(), sample=3)
 

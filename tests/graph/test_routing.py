@@ -11,6 +11,8 @@ from catts.graph.routing import chosen, decide_route
 from catts.graph.state import State
 from catts.question import Question
 
+FITTED = ConfidenceMap(kind="top_k_mean", x=(0.0, 4.0), y=(0.0, 1.0), fitted_on="test")
+"""Half of the confidence's quarter: 2.0 is right with probability 0.5."""
 SPLIT = (("3", 2.0), ("3", 2.0), ("4", 1.0))
 PLAN = PlanRecord(order=("self_check", "critic", "voter"), source="planner")
 
@@ -30,7 +32,7 @@ def cast(source: str, answer: str, weight: float) -> Ballot:
 
 
 def test_paper_runs_every_module_once_in_the_planners_order() -> None:
-    policy = Policy(routing="paper", accept=0.1, reflect_below=0.0)
+    policy = Policy(routing="paper", accept=0.1, confidence_map=FITTED, reflect_below=0.0)
     critique = CritiqueRecord(text="no", answer="3")
     told = [
         decide_route(state(), policy),
@@ -66,24 +68,24 @@ def test_planned_accepts_a_clear_leader_before_any_expert_call() -> None:
 def test_planned_visits_the_critic_only_below_the_threshold() -> None:
     plan = PlanRecord(order=("critic", "voter", "self_check"), source="planner")
     held = state("planner", plan=plan)
-    below = decide_route(held, Policy(reflect_below=2.01))
-    at = decide_route(held, Policy(reflect_below=2.0))
+    below = decide_route(held, Policy(confidence_map=FITTED, reflect_below=0.51))
+    at = decide_route(held, Policy(confidence_map=FITTED, reflect_below=0.5))
     assert (below.to, at.to) == (("critic",), ("voter",))
     assert "no critic" in at.reason
-    assert at.numbers["certainty"] == 2.0
+    assert at.numbers["certainty"] == 0.5
 
 
-def test_the_threshold_is_in_units_of_the_mapped_probability() -> None:
-    fitted = ConfidenceMap(kind="top_k_mean", x=(0.0, 4.0), y=(0.0, 1.0), fitted_on="test")
+@pytest.mark.parametrize("policy", [Policy(), Policy(confidence_map=FITTED)])
+def test_without_a_mapping_or_a_threshold_the_critic_is_always_asked(policy: Policy) -> None:
+    """A model without a card: its raw confidence says nothing of the chance of being right."""
     plan = PlanRecord(order=("critic", "voter", "self_check"), source="planner")
-    held = state("planner", plan=plan)
-    assert decide_route(held, Policy(confidence_map=fitted, reflect_below=0.51)).to == ("critic",)
-    assert decide_route(held, Policy(confidence_map=fitted, reflect_below=0.50)).to == ("voter",)
+    sure = state("planner", plan=plan, said=(("3", 99.0), ("4", 98.0)))
+    assert decide_route(sure, policy).to == ("critic",)
 
 
 def test_planned_stops_when_the_lead_exceeds_what_is_to_come() -> None:
     plan = PlanRecord(order=("voter", "self_check", "critic"), source="planner")
-    policy = Policy(reflect_below=-1.0)
+    policy = Policy(confidence_map=FITTED, reflect_below=0.0)
     voter = (cast("voter", "3", 0.45), cast("voter", "4", 0.05))
     decision = decide_route(state("planner", "voter", plan=plan, cast=voter), policy)
     assert (decision.to, decision.rule) == (("decide",), "settled")
@@ -119,7 +121,7 @@ def test_parallel_runs_all_modules_side_by_side_without_a_planner() -> None:
 
 @pytest.mark.parametrize("routing", ["paper", "planned", "parallel"])
 def test_a_failed_critic_has_no_reanswer(routing: Any) -> None:
-    policy = Policy(routing=routing, reflect_below=99)
+    policy = Policy(routing=routing)
     done = state("planner", "voter", "critic", "self_check", plan=PLAN)
     assert decide_route(done, policy).to == ("decide",)
 

@@ -1,12 +1,16 @@
 import json
+import math
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.errors import RoleError, TraceError
+from catts.graph.account import account
 from catts.graph.context import Context
 from catts.graph.embed import answer_sync
 from catts.graph.trace import Trace, append_trace, read_traces, write_traces
@@ -47,6 +51,8 @@ def test_a_trace_whose_votes_were_changed_is_refused(trace: Trace) -> None:
     data["votes"][trace.answer] += 0.1
     with pytest.raises(ValueError, match="not the sum"):
         Trace.model_validate(data)
+    with pytest.raises(ValueError, match="the answer has no votes"):
+        Trace.model_validate(json.loads(trace.model_dump_json()) | {"answer": "nobody's"})
 
 
 def test_bad_files_are_told_in_one_line(trace: Trace, tmp_path: Path) -> None:
@@ -88,6 +94,47 @@ def test_a_write_that_breaks_off_leaves_the_old_file(trace: Trace, tmp_path: Pat
         write_traces(path, broken())  # type: ignore[arg-type]
     assert list(read_traces(path)) == [trace]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_never_is_a_number_that_comes_back(picture: Image.Image, tmp_path: Path) -> None:
+    """`accept=inf` is how people say never; NaN and infinities are no JSON numbers."""
+    context = Context.of(ScriptedEngine(), ScriptedExpert(), accept=math.inf)
+    ran = answer_sync(picture, "Which?", context=context)
+    append_trace(tmp_path / "runs.jsonl", ran)
+    (back,) = read_traces(tmp_path / "runs.jsonl")
+    assert back == ran
+    assert back.policy.accept == math.inf
+
+
+def _leaves(data: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    if isinstance(data, str):
+        yield path
+    elif isinstance(data, dict | list):
+        items = data.items() if isinstance(data, dict) else enumerate(data)
+        for key, value in items:
+            yield from _leaves(value, (*path, key))
+
+
+def test_no_text_of_a_foreign_trace_steers_the_terminal(trace: Trace) -> None:
+    hostile = "x\x1b[2J\x1b]0;y\x07\x9b31m\r\u202e"
+    reached = 0
+    for path in _leaves(json.loads(trace.model_dump_json())):
+        data = json.loads(trace.model_dump_json())
+        *parents, last = path
+        place = data
+        for key in parents:
+            place = place[key]
+        place[last] = hostile
+        try:
+            foreign = Trace.model_validate(data)
+        except ValueError:
+            continue  # a field of fixed words, or one that the votes must agree with
+        reached += 1
+        console = Console(width=300, color_system=None)
+        with console.capture() as capture:
+            console.print(account(foreign, title=f"{hostile}.jsonl"))
+        assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & set(capture.get()), path
+    assert reached > 10
 
 
 def _append_many(path: Path, line: str) -> None:
