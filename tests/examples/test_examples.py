@@ -104,7 +104,9 @@ class TestOnEmbeddedModels:
         spec = str(ROOT / "embedded" / "models" / "expert") if expert == "folder" else expert
         trace = await example("local_expert").main(str(picture), "How many shapes are there?", spec)
         assert trace.answer is not None
-        assert trace.usage.expert_calls >= 3
+        candidates = {s.answer for s in trace.samples if s.answer is not None}
+        asked = 2 if len(candidates) == 1 else 3  # nobody votes on a single candidate
+        assert trace.usage.expert_calls >= asked
 
     @pytest.mark.parametrize("form", ["path", "data url"])
     async def test_the_served_graph(self, picture: Path, form: str) -> None:
