@@ -27,6 +27,22 @@ _UP_TO_TWENTY = (
     *("nineteen", "twenty"),
 )
 _NUMBER_WORDS = {word: str(number) for number, word in enumerate(_UP_TO_TWENTY)}
+_PARTS = {
+    **dict.fromkeys(("half", "halves"), 2),
+    **{
+        name + plural: size
+        for name, size in (
+            *(("third", 3), ("quarter", 4), ("fourth", 4), ("fifth", 5), ("sixth", 6)),
+            *(("seventh", 7), ("eighth", 8), ("ninth", 9), ("tenth", 10)),
+        )
+        for plural in ("", "s")
+    },
+}
+_SHARE = re.compile(
+    rf"(?:(?P<whole>[A-Za-z]+|\d+)\s+and\s+)?(?P<count>an?|{'|'.join(_UP_TO_TWENTY)})"
+    rf"[\s-]+(?P<part>{'|'.join(_PARTS)})",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"(?:choice|option|answer)?\s*\(?\s*([A-Za-z])\s*[).:]?", re.IGNORECASE)
 _LABEL_INSIDE = re.compile(r"(?<!\w)\(?([A-Za-z])\)")
 _LABELLED = re.compile(r"\(\s*([A-Za-z])\s*\)\s*\S|([A-Za-z])\s*[).:]\s*\S")
@@ -171,6 +187,9 @@ def _plain_name(text: str) -> str:
 
 def _quantity(text: str, question: str, percent: bool) -> tuple[Fraction, str] | None:
     """A number with at most a unit, or with words that the question makes redundant."""
+    share = _share(text)
+    if share is not None:
+        return share, ""
     first, _, rest = text.partition(" ")
     text = f"{_NUMBER_WORDS.get(first.casefold(), first)} {rest}" if rest else first
     text = _NUMBER_WORDS.get(text.casefold(), text)
@@ -191,6 +210,19 @@ def _quantity(text: str, question: str, percent: bool) -> tuple[Fraction, str] |
     if tail[0].isspace() and repeats_question(rest, question):
         return number, currency
     return None
+
+
+def _share(text: str) -> Fraction | None:
+    """`one half`, `three quarters`, `2 and a half`; a bare `third` is a place, not a share."""
+    match = _SHARE.fullmatch(text)
+    if match is None:
+        return None
+    whole = (match["whole"] or "0").casefold()
+    whole = _NUMBER_WORDS.get(whole, whole)
+    if not whole.isdigit():
+        return None
+    count = _NUMBER_WORDS.get(match["count"].casefold(), "1")
+    return int(whole) + Fraction(int(count), _PARTS[match["part"].casefold()])
 
 
 def _list(text: str) -> str | None:

@@ -25,8 +25,16 @@ _PHRASE = re.compile(
     rf"{_MARK}:?\s{{0,4}}{_MARK}[ \t]{{0,4}}",
     re.IGNORECASE,
 )
-_REASON = re.compile(r",?\s(?:because|since|as|so|which|due)\s", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.;!?](?=\s|[*_`\"']*$)")
+_COMPARES = "".join(
+    rf"(?<!\b{word})" for word in ("twice", "half", "times", "same", "such", "many")
+)
+_REASON = re.compile(
+    rf",?\s(?:because|since|so|which|due)\s|,\sas\s|{_COMPARES}\sas\s", re.IGNORECASE
+)
+_ABBREVIATED = "".join(
+    rf"(?<!\b{word})" for word in ("St", "Mt", "Ft", "Dr", "Mr", "Mrs", "Ms", "No", "vs", "approx")
+)
+_SENTENCE_END = re.compile(rf"(?:[;!?]|{_ABBREVIATED}\.)(?=\s|[*_`\"']*$)")
 _LABEL_FIRST = re.compile(
     r"\(\s*(?P<a>[A-Za-z])\s*\)|(?P<b>[A-Z])(?=\s*(?:[).:,;]|$)|\s(?:because|since|as|which)\b)"
 )

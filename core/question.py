@@ -6,6 +6,9 @@ from pydantic import Field, field_validator
 
 from catts.records import Record
 
+MAX_CHOICES = 26
+"""Choices are lettered (A) to (Z)."""
+
 
 class Question(Record):
     """One visual question. It holds data only: images are digests into an `ImageStore`.
@@ -28,6 +31,15 @@ class Question(Record):
         if not text.strip():
             raise ValueError("the question is blank; write one")
         return text
+
+    @field_validator("choices")
+    @classmethod
+    def _lettered(cls, choices: tuple[str, ...]) -> tuple[str, ...]:
+        if len(choices) > MAX_CHOICES:
+            raise ValueError(
+                f"there are {len(choices)} choices; a question may have up to {MAX_CHOICES}"
+            )
+        return choices
 
     @property
     def letters(self) -> tuple[str, ...]:

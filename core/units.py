@@ -52,12 +52,17 @@ _NAMES: dict[str, str] = {
 _UNITS = {alias: unit for unit, aliases in _NAMES.items() for alias in aliases.lower().split()}
 _LENGTHS = ("mm", "cm", "m", "km", "in", "ft", "yd", "mi", "unit")
 _POWERS = (("square", 2), ("sq", 2), ("cubic", 3), ("cu", 3))
-_SCALES = frozenset(
-    {"hundred", "thousand", "million", "billion", "trillion", "dozen", "pair", "pairs", "percent"}
+_CHANGING = frozenset(
+    {"hundred", "thousand", "million", "billion", "trillion", "dozen", "pair", "percent"}
     | {"k", "m", "bn", "am", "pm", "bc", "ad"}
+    | {"half", "halve", "third", "quarter", "fourth", "fifth", "sixth", "eighth", "tenth"}
+    | {"and", "or", "to", "out", "than", "more", "less", "fewer", "least", "most", "not", "no"}
+    | {"plus", "minus", "times", "time", "as", "over", "under", "per"}
+    | {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 )
+"""Words (without the s of a plural) behind a number that make it another one."""
 _WORD = re.compile(r"[^\W\d_]+")
-_COUNTING = re.compile(r"\bhow (?:many|much)\b|\bnumber of\b|\bcount\b", re.IGNORECASE)
+_COUNTING = re.compile(r"\bhow many\b|\bnumber of\b|\bcount\b", re.IGNORECASE)
 _LONGEST = 40
 
 CURRENCIES = "$€£¥"
@@ -86,17 +91,13 @@ def unit_of(text: str, spaced: bool) -> str | None:
 def repeats_question(text: str, question: str) -> bool:
     """Whether the words behind a number only say what the question counts: `3` of `3 red cubes`.
 
-    True when the question uses each of them, or asks for a count and gets a noun of up to four
-    words. Words that change the number (`million`, `pm`) never pass.
+    True when the question asks for a count and gets a noun of up to four words. Words that change
+    the number (`million`, `pm`, `or more`, `and a half`) never pass, and other questions keep all
+    of them: of dogs and cats, `two dogs` and `two cats` are two answers.
     """
     words = text.lower().split()
     if not words or len(words) > 4 or not all(_WORD.fullmatch(word) for word in words):
         return False
-    if _SCALES.intersection(words):
+    if _CHANGING.intersection((*words, *(word.removesuffix("s") for word in words))):
         return False
-    asked = {_stem(word) for word in _WORD.findall(question.lower())}
-    return asked.issuperset(map(_stem, words)) or _COUNTING.search(question) is not None
-
-
-def _stem(word: str) -> str:
-    return word.removesuffix("s")
+    return _COUNTING.search(question) is not None

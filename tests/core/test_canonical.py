@@ -15,6 +15,8 @@ FREE = Question(text="What is the value?")
 PERCENT = Question(text="What percentage of the disc is shaded?")
 LINE = Question(text="What is the equation of the line?")
 COUNT = Question(text="How many red cubes are there?")
+PIZZA = Question(text="How much of the pizza is left?")
+EITHER = Question(text="Are there two dogs or two cats?")
 COLOUR = Question(text="Which?", choices=("Red circle", "blue square", "1/2", "30%"))
 NUMBERS = Question(text="Which number?", choices=("2", "4", "6", "8"))
 LETTERS = Question(text="Which point?", choices=("B", "A", "P"))
@@ -52,6 +54,10 @@ ONE_CANDIDATE: list[tuple[Question, str, list[str]]] = [
     (FREE, "7:30 pm", ["7:30 PM", "7:30 p.m.", "7:30pm"]),
     (PERCENT, "50", ["50%", "50", "50 percent", r"50\%"]),
     (LINE, "x=3", ["x = 3", "$x=3$"]),
+    (PIZZA, "0.5", ["one half", "a half", "1/2", "one-half", "50%", "One half."]),
+    (PIZZA, "1/3", ["one third", "a third", "2/6"]),
+    (PIZZA, "0.75", ["three quarters", "three fourths", "three-quarters"]),
+    (COUNT, "3.5", ["3 and a half", "three and a half", "3 1/2"]),
     (COUNT, "3", ["three", "3 red cubes", "3 cubes", "three red cubes", "3 objects"]),
     (
         COLOUR,
@@ -86,6 +92,20 @@ TWO_CANDIDATES: list[tuple[Question, str, str]] = [
     (FREE, "z" * 5000, "z" * 5001),
     (LINE, "x = 3", "y = 3"),
     (COUNT, "3 million cubes", "3"),
+    (PIZZA, "one half", "one third"),
+    (PIZZA, "one half", "1"),
+    (PIZZA, "third", "a third"),  # an ordinal is no share
+    (PIZZA, "5 tons", "5 bottles"),
+    (EITHER, "two dogs", "two cats"),
+    (COUNT, "3 and a half", "3"),
+    (COUNT, "3 or more", "3"),
+    (COUNT, "3 or fewer cubes", "3"),
+    (COUNT, "2 or three", "2"),
+    (COUNT, "3 out of five", "3"),
+    (COUNT, "5 dozens", "5"),
+    (COUNT, "3 thousands", "3"),
+    (COUNT, "3 hundreds of cubes", "3"),
+    (COUNT, "3 times more", "3"),
     (NUMBERS, "4", "B and C"),
     (NUMBERS, "(A)", "(A) and (B)"),
     (NUMBERS, "A", "5"),
@@ -118,7 +138,7 @@ _MARKUP = st.lists(_PIECES, max_size=14).map("".join)
 @settings(max_examples=400, deadline=None)
 @given(
     st.one_of(_MARKUP, st.text(max_size=40), st.floats(allow_nan=False).map(str)),
-    st.sampled_from([FREE, PERCENT, LINE, COUNT, COLOUR, NUMBERS, LETTERS, LENGTHS]),
+    st.sampled_from([FREE, PERCENT, LINE, COUNT, PIZZA, EITHER, COLOUR, NUMBERS, LETTERS, LENGTHS]),
 )
 def test_canonical_is_idempotent(answer: str, question: Question) -> None:
     key = canonical(answer, question)

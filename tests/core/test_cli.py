@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from catts import cli
+from catts.question import Question
 
 
 @pytest.fixture
@@ -71,6 +72,11 @@ def test_twenty_thousand_pixels_square(run, tmp_path):
 
 def test_blank_question(run, picture):
     _refused(run("ask", picture, "  "), "blank")
+
+
+def test_a_question_knows_how_many_choices_it_may_have():
+    with pytest.raises(ValueError, match="up to 26"):
+        Question(text="Which?", choices=tuple(map(str, range(27))))
 
 
 def test_too_many_choices(run, picture):

@@ -45,6 +45,11 @@ TABLE_FREE: list[tuple[str, str | None]] = [
     ("The final answer is $\\frac{3}{4}$. I am sure.", r"$\frac{3}{4}$"),
     ("First the answer is 3. No: the final answer is 4.", "4"),
     ("The answer would be dark red.", "dark red"),
+    ("The answer is St. Louis.", "St. Louis"),
+    ("The answer is Mt. Fuji. It is high.", "Mt. Fuji"),
+    ("The answer is twice as long.", "twice as long"),
+    ("The answer is half as many as before.", "half as many as before"),
+    ("The answer is 12 as there are three rows.", "12"),
     ("The answer is not 5.", None),
     ("The answer is that this picture is far too small to see anything in it.", None),
     ("There are 12 apples and 3 pears in the picture.", None),  # nothing is marked
