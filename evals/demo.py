@@ -170,10 +170,10 @@ def demo_index(place: int) -> int:
 
 
 def _grade(shown: Example, trace: Trace, pictures: tuple[Path, ...]) -> DemoQuestion:
-    said = {answer for answer in (trace.answer, *(s.answer for s in trace.samples)) if answer}
+    said = {text for text in (trace.answer_text, *(s.said for s in trace.samples)) if text}
     right = {a: equivalent(a, shown.answer, trace.question) for a in said}
     answers = [sample.answer for sample in trace.samples]
-    grades = [a is not None and right[a] for a in answers]
+    grades = [s.said is not None and right[s.said] for s in trace.samples]
     return DemoQuestion(
         id=shown.id,
         family=shown.family,
@@ -181,8 +181,8 @@ def _grade(shown: Example, trace: Trace, pictures: tuple[Path, ...]) -> DemoQues
         question=shown.question,
         choices=shown.choices,
         gold=shown.answer,
-        answer=trace.answer,
-        right=trace.answer is not None and right[trace.answer],
+        answer=trace.answer_text,
+        right=trace.answer_text is not None and right[trace.answer_text],
         pass_at_1=accuracy(grades) if grades else 0.0,
         majority=majority_at_k(answers, grades) if grades else 0.0,
         pictures=pictures,

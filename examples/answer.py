@@ -8,7 +8,7 @@ from catts import Trace, answer
 
 async def main(image: str, question: str, *choices: str) -> Trace:
     trace = await answer(image, question, choices=choices, base="embedded", expert="embedded")
-    print(trace.answer)
+    print(trace.answer_text)
     for candidate, votes in trace.votes.items():
         print(f"  {candidate}: {votes:.2f} votes")
     for decision in trace.route:

@@ -18,7 +18,7 @@ class State(TypedDict, total=False):
 
     image: str
     question: str
-    answer: str | None
+    answer_text: str | None
     trace: dict[str, Any]
     report: str
 
@@ -32,7 +32,9 @@ class Reporting(TypedDict):
 async def report(state: State, runtime: Runtime[Reporting]) -> State:
     verdict = {"en": "The answer is", "de": "Die Antwort ist"}[runtime.context["language"]]
     failed = state["trace"]["failed_roles"]
-    return {"report": f"{verdict} {state['answer']}." + (f" Without: {failed}" if failed else "")}
+    return {
+        "report": f"{verdict} {state['answer_text']}." + (f" Without: {failed}" if failed else "")
+    }
 
 
 async def main(image: str, question: str) -> dict[str, Any]:

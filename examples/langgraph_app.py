@@ -27,9 +27,10 @@ class Input(TypedDict):
 
 
 class State(Input):
-    """What a client gets back: the answer, and the trace as JSON."""
+    """What a client gets back: the answer, its voting key, and the trace as JSON."""
 
     answer: str | None
+    answer_text: str | None
     trace: dict[str, Any]
 
 

@@ -19,7 +19,7 @@ async def main(image: str, question: str, expert: str) -> Trace:
         trace = await answer(image, question, context=context)
     finally:
         await context.aclose()
-    print(f"{trace.answer}, with {trace.expert} as expert")
+    print(f"{trace.answer_text}, with {trace.expert} as expert")
     if trace.failed_roles:
         print(f"failed roles: {', '.join(trace.failed_roles)}")
     return trace

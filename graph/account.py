@@ -134,10 +134,11 @@ def _verdict(trace: Trace, gold: str | None) -> Text:
         verdict = plain(f"no answer: {trace.no_answer}", "bold red")
     else:
         share = trace.votes[trace.answer] / math.fsum(trace.votes.values())
-        verdict = plain(f"answer: {trace.answer}", "bold green")
+        verdict = plain(f"answer: {trace.answer_text or trace.answer}", "bold green")
         verdict.append(f"  ({share:.0%} of the votes)", style="dim")
     if gold is not None:
-        right = trace.answer is not None and equivalent(trace.answer, gold, trace.question)
+        said = trace.answer_text or trace.answer
+        right = said is not None and equivalent(said, gold, trace.question)
         verdict.append("  right" if right else "  wrong, it is ", style="green" if right else "red")
         verdict.append_text(plain("" if right else gold, "red"))
     return verdict

@@ -93,7 +93,7 @@ async def answer(
         **settings: fields of `catts.graph.context.Policy`, such as `samples=4, routing="paper"`.
 
     Returns:
-        The trace; `trace.answer` is the answer, None only together with `trace.no_answer`.
+        The trace; `trace.answer_text` is the answer, None only together with `trace.no_answer`.
 
     Raises:
         InputError: an image, a spec or the combination of arguments cannot be used.
@@ -144,11 +144,11 @@ def as_node(context: Context) -> ForeignNode:
     """CA-TTS as a node of another LangGraph graph, whatever that graph's own context is.
 
     The node reads `image` (one or a list), `question` and, if there are any, `choices` from the
-    other graph's state, and writes `answer` and `trace` (the `Trace` as plain JSON data, so the
-    other graph's checkpointer needs to know no type of ours). A channel that the other graph's
-    state lacks is not written. It runs without a checkpointer of its own, and keeps an image only
-    for its question; progress events reach `astream(..., stream_mode="custom", subgraphs=True)` of
-    the other graph.
+    other graph's state, and writes `answer` (its voting key), `answer_text` (for people) and
+    `trace` (the `Trace` as plain JSON data, so the other graph's checkpointer needs to know no type
+    of ours). A channel that the other graph's state lacks is not written. It runs without a
+    checkpointer of its own, and keeps an image only for its question; progress events reach
+    `astream(..., stream_mode="custom", subgraphs=True)` of the other graph.
     """
     graph = build_graph(checkpointer=False)
 
@@ -162,7 +162,11 @@ def as_node(context: Context) -> ForeignNode:
             _read(state, "choices", ()) or (),
         )
         trace = await _run(graph, asked, held, config, None)
-        return {"answer": trace.answer, "trace": trace.model_dump(mode="json")}
+        return {
+            "answer": trace.answer,
+            "answer_text": trace.answer_text,
+            "trace": trace.model_dump(mode="json"),
+        }
 
     return catts
 
@@ -214,7 +218,7 @@ def summary(trace: Trace) -> str:
         line = f"no answer ({trace.no_answer})"
     else:
         share = trace.votes[trace.answer] / math.fsum(trace.votes.values())
-        line = f"{trace.answer} ({share:.0%} of the votes)"
+        line = f"{trace.answer_text or trace.answer} ({share:.0%} of the votes)"
     return line + (f"; failed: {', '.join(trace.failed_roles)}" if trace.failed_roles else "")
 
 

@@ -13,7 +13,7 @@
 | `routed` | an edge is taken | `to`, `rule`, `reason`, `numbers` |
 | `failed` | a node has failed for good | `error`, `message` |
 | `finished` | a node is done | `seconds`, `usage` |
-| `answered` | the run is over | `answer`, `no_answer`, `votes` |
+| `answered` | the run is over | `answer`, `answer_text`, `no_answer`, `votes` |
 """
 
 from collections.abc import Iterator, Mapping
@@ -111,6 +111,7 @@ class Answered(_Event):
 
     event: Literal["answered"] = "answered"
     answer: str | None
+    answer_text: str | None = None
     no_answer: NoAnswer | None
     votes: dict[str, float]
 
@@ -155,6 +156,7 @@ def events_of(node: str, question: str, update: Mapping[str, Any]) -> Iterator[E
         yield Answered(
             **told,
             answer=update["answer"],
+            answer_text=update["answer_text"],
             no_answer=update["no_answer"],
             votes=update["votes"],
         )

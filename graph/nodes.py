@@ -167,9 +167,22 @@ def decide(state: State) -> Update:
     standing = leader(state.ballots)
     return {
         "answer": None if standing is None else standing.answer,
+        "answer_text": None if standing is None else answer_text(state, standing.answer),
         "no_answer": _why_none(state.samples) if standing is None else None,
         "votes": tally(state.ballots),
     }
+
+
+def answer_text(state: State, answer: str) -> str:
+    """A candidate for people: `(B) 12 cm` for a choice, else the words of who speaks for it."""
+    letters = state.question.letters
+    if answer in letters:
+        return f"({answer}) {state.question.choices[letters.index(answer)]}"
+    if any(sample.votes and sample.answer == answer for sample in state.samples):
+        return spokesman(state.samples, answer).said or answer
+    checked = None if state.self_check is None else state.self_check.sample
+    said = (s.said for s in (state.reanswer, checked) if s is not None and s.answer == answer)
+    return next(said, None) or answer
 
 
 def render(noised: NoisedImage, clean: Image) -> Image:
@@ -187,6 +200,7 @@ def read_sample(sample: Sample, question: Question, policy: Policy) -> SampleRec
         token_ids=sample.token_ids,
         finish_reason=sample.finish_reason,
         answer=None if said is None else canonical(said, question),
+        said=said,
         confidence=confidence,
         confidence_kind=policy.confidence_kind,
         confidences=sample.confidence,

@@ -58,6 +58,8 @@ class SampleRecord(Record):
     finish_reason: Literal["stop", "length"] = "stop"
     answer: str | None
     """Canonical answer, None when none could be read."""
+    said: str | None = None
+    """The answer as it was written, with its unit and in its own spelling."""
     confidence: float | None = Field(allow_inf_nan=False)
     """Confidence of the voting kind, None when the engine could not compute it."""
     confidence_kind: ConfidenceKind

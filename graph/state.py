@@ -67,6 +67,8 @@ class Output(Input):
 
     answer: str | None = None
     """Canonical answer with the most votes; None only together with `no_answer`."""
+    answer_text: str | None = None
+    """The same answer for people: a choice's letter and text, else as the base model wrote it."""
     no_answer: NoAnswer | None = None
     votes: dict[str, float] = Field(default_factory=dict)
     """V_final, the most first."""

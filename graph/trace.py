@@ -54,7 +54,9 @@ class Trace(Record):
     version: Literal[1] = 1
     question: Question
     answer: str | None
-    """Canonical answer, None only together with `no_answer`."""
+    """Canonical answer, the key of its votes; None only together with `no_answer`."""
+    answer_text: str | None = None
+    """The same answer for people: a choice's letter and text, else as the base model wrote it."""
     no_answer: NoAnswer | None
     votes: dict[str, float]
     """Answer to weight, the most first: exactly the sum (`math.fsum`) of its ballots' weights."""

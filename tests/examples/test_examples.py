@@ -82,12 +82,12 @@ class TestOnEmbeddedModels:
         )
         assert trace.answer is not None
         assert trace.question.choices == ("red", "blue")
-        assert str(trace.answer) in capsys.readouterr().out
+        assert str(trace.answer_text) in capsys.readouterr().out
 
     async def test_as_node(self, picture: Path) -> None:
         state = await example("as_node").main(str(picture), "How many shapes are there?")
         assert state["report"].startswith("The answer is")
-        assert state["trace"]["answer"] == state["answer"]
+        assert state["trace"]["answer_text"] == state["answer_text"]
 
     async def test_as_tool(self, picture: Path) -> None:
         messages = await example("as_tool").main(

@@ -18,7 +18,7 @@ from catts.agents.expert import MODULES
 from catts.errors import EngineError, ImageError, MissingContextError, NodeFailedError, RoleError
 from catts.graph.build import build_graph
 from catts.graph.context import Context
-from catts.graph.embed import answer
+from catts.graph.embed import answer, summary
 from catts.graph.ledger import tally
 from catts.graph.trace import Trace
 from catts.perception.noise import add_noise, noise_seed
@@ -73,6 +73,38 @@ async def test_a_single_candidate_gets_the_voter_s_votes_unasked() -> None:
     ]
     assert trace.usage.expert_calls == 2, "planner and critic"
     assert not trace.failures
+
+
+@pytest.mark.parametrize(
+    ("said", "choices", "key", "text"),
+    [
+        ("12 cm", (), "12", "12 cm"),
+        ("50%", (), "0.5", "50%"),
+        ("Paris", (), "paris", "Paris"),
+        ("b", ("red", "12 cm"), "B", "(B) 12 cm"),
+    ],
+)
+async def test_people_get_the_answer_as_it_was_written(
+    said: str, choices: tuple[str, ...], key: str, text: str
+) -> None:
+    engine = ScriptedEngine(((said, 2.0), (said, 1.0)), reanswer="7", contrast="8")
+    context = Context.of(engine, ScriptedExpert(), routing="paper")
+    trace = await answer(PICTURE, "Which?", choices=choices, context=context)
+    assert (trace.answer, trace.answer_text) == (key, text)
+    assert key in trace.votes
+    assert trace.samples[0].said == said
+    assert summary(trace).startswith(f"{text} (")
+
+
+async def test_an_answer_that_no_sample_gave_has_its_words_from_who_gave_it() -> None:
+    engine = ScriptedEngine((("3", 2.0), ("4", 2.0)), reanswer="12 cm", contrast="12 cm")
+    trace = await run(engine)
+    assert (trace.answer, trace.answer_text) == ("12", "12 cm")
+
+
+async def test_the_most_confident_sample_words_the_answer() -> None:
+    trace = await run(ScriptedEngine((("12", 2.0), ("12 cm", 3.0), ("12 m", 1.0))))
+    assert (trace.answer, trace.answer_text) == ("12", "12 cm")
 
 
 async def test_the_noised_picture_can_be_made_again_from_the_trace() -> None:
