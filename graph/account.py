@@ -79,10 +79,11 @@ def _modules(trace: Trace) -> Iterator[RenderableType]:
         order = " → ".join(_TITLES[module] for module in trace.plan.order)
         why = f": {trace.plan.reason}" if trace.plan.reason else ""
         yield _under("plan", plain(f"{order}{why}"), f"by the {trace.plan.source}")
-    voted = [ballot for ballot in trace.ballots if ballot.source == "voter"]
-    if voted:
-        lines = (f"{ballot.answer}: {ballot.reason}" for ballot in voted)
-        yield _under("voter", plain("\n".join(lines)))
+    if trace.vote is not None:
+        asked = len(trace.vote.probabilities) > 1
+        lines = (f"{answer}: {p:.3f}" for answer, p in trace.vote.probabilities.items())
+        note = f"probabilities given by {trace.expert}" if asked else "not asked"
+        yield _under("voter", plain("\n".join(lines)), note)
     if trace.critique is not None:
         yield _under("critic", plain(trace.critique.text), f"on {trace.critique.answer}")
     if trace.reanswer is not None:

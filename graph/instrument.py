@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Protocol
+from typing import Literal, Protocol
 
 from langgraph.errors import NodeError, NodeTimeoutError
 from langgraph.runtime import Runtime
@@ -61,18 +61,16 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
         attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
         asked = state.question.digest
         _tell(runtime, Started(question=asked, node=name, attempt=attempt))
-        start = time.perf_counter()
+        began, start = time.time(), time.perf_counter()
         failed: _Failed | None = None
         try:
             async with _span(context, name, asked) as span:
                 try:
                     update, usage = await work(state, context)
                 except _FORESEEN as error:
-                    failed = _failed(name, error, time.perf_counter() - start)
+                    failed = _failed(name, error, time.perf_counter() - start, attempt)
                     raise
-                run = NodeRun(
-                    node=name, status="ok", usage=usage, seconds=time.perf_counter() - start
-                )
+                run = _run(name, "ok", usage, time.perf_counter() - start, attempt, began)
                 update = update | {"runs": Overwrite((run,)) if name == "sampler" else (run,)}
                 if span is not None:
                     span.result(update)
@@ -98,7 +96,8 @@ def handler(name: Worker) -> Handler:
     async def handle(state: State, error: NodeError, runtime: Runtime[Context]) -> Command[str]:
         raised: object = error.error
         if isinstance(raised, NodeTimeoutError):
-            raised = _failed(name, raised, raised.elapsed)
+            attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
+            raised = _failed(name, raised, raised.elapsed, attempt)
         if isinstance(raised, _Failed):
             update = _after_failure(state, raised, runtime.context)
             for event in events_of(name, state.question.digest, update):
@@ -184,17 +183,38 @@ def _after_failure(state: State, failed: _Failed, context: Context) -> Update:
     return facts
 
 
-def _failed(name: Worker, error: Exception, seconds: float) -> _Failed:
+def _run(
+    name: Worker,
+    status: Literal["ok", "failed"],
+    usage: Usage,
+    seconds: float,
+    attempts: int,
+    started: float,
+) -> NodeRun:
+    return NodeRun(
+        node=name,
+        status=status,
+        usage=usage,
+        seconds=seconds,
+        started=started,
+        ended=started + seconds,
+        attempts=attempts,
+    )
+
+
+def _failed(name: Worker, error: Exception, seconds: float, attempt: int) -> _Failed:
     kind = (error.cause or "RoleError") if isinstance(error, RoleError) else type(error).__name__
     message = error.message if isinstance(error, RoleError) else str(error)
     usage = getattr(error, "usage", None)
     return _Failed(
         Failure(node=name, error=kind, message=message[:_MAX_MESSAGE] or kind),
-        NodeRun(
-            node=name,
-            status="failed",
-            usage=usage if isinstance(usage, Usage) else Usage(),
-            seconds=seconds,
+        _run(
+            name,
+            "failed",
+            usage if isinstance(usage, Usage) else Usage(),
+            seconds,
+            attempt,
+            time.time() - seconds,
         ),
     )
 

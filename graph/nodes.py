@@ -30,6 +30,7 @@ from catts.graph.records import (
     NoisedImage,
     PlanRecord,
     SampleRecord,
+    VoteRecord,
 )
 from catts.graph.state import State, Update, fresh
 from catts.perception.noise import add_noise, noise_seed
@@ -75,7 +76,8 @@ async def voter(state: State, context: Context) -> Work:
     field = candidates(state.samples)
     if len(field) == 1:
         alone = _vote_ballot(field[0].answer, context.policy.tau1, "the only candidate")
-        return Work({"ballots": (alone,)}, Usage())
+        vote = VoteRecord(probabilities={field[0].answer: 1.0})
+        return Work({"vote": vote, "ballots": (alone,)}, Usage())
     images = await _images(state.question, context)
     result = await context.expert.vote(state.question, images, field)
     probabilities = result.reply.probabilities
@@ -88,7 +90,8 @@ async def voter(state: State, context: Context) -> Work:
         )
         for candidate, p in zip(field, probabilities, strict=True)
     )
-    return Work({"ballots": ballots}, result.usage)
+    told = {c.answer: p for c, p in zip(field, probabilities, strict=True)}
+    return Work({"vote": VoteRecord(probabilities=told), "ballots": ballots}, result.usage)
 
 
 async def critic(state: State, context: Context) -> Work:

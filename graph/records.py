@@ -84,6 +84,13 @@ class PlanRecord(Record):
     source: Literal["planner", "default"]
 
 
+class VoteRecord(Record):
+    """What the voter thinks, whatever weight tau1 gives it."""
+
+    probabilities: dict[str, float]
+    """Candidate (canonical answer) to the probability that it is right; they sum to 1."""
+
+
 class CritiqueRecord(Record):
     """What the critic said."""
 
@@ -120,7 +127,13 @@ class NodeRun(Record):
     usage: Usage
     """What its models reported; of a failed node, what its failed attempt had cost by then."""
     seconds: float = Field(ge=0)
-    """Wall clock of the last attempt."""
+    """Duration of the last attempt."""
+    started: float = 0.0
+    """When the last attempt began: seconds since 1970, UTC, the clock of all nodes of a run."""
+    ended: float = 0.0
+    """When it ended, on the same clock."""
+    attempts: int = Field(default=1, ge=1)
+    """How often the node was tried; more than once where a connection failed."""
 
     @property
     def order(self) -> tuple[int, str]:

@@ -21,6 +21,7 @@ from catts.graph.records import (
     NodeRun,
     PlanRecord,
     SampleRecord,
+    VoteRecord,
 )
 from catts.question import Question
 
@@ -29,6 +30,7 @@ CHECKPOINT_TYPES: tuple[type[BaseModel], ...] = (
     SampleRecord,
     Ballot,
     PlanRecord,
+    VoteRecord,
     CritiqueRecord,
     ContrastRecord,
     NodeRun,
@@ -74,6 +76,7 @@ class Output(Input):
     """V_final, the most first."""
     samples: tuple[SampleRecord, ...] = ()
     plan: PlanRecord | None = None
+    vote: VoteRecord | None = None
     critique: CritiqueRecord | None = None
     reanswer: SampleRecord | None = None
     self_check: ContrastRecord | None = None

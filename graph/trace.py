@@ -8,6 +8,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, Self
 
@@ -26,6 +27,7 @@ from catts.graph.records import (
     NodeRun,
     PlanRecord,
     SampleRecord,
+    VoteRecord,
     Worker,
 )
 from catts.graph.state import Output
@@ -44,7 +46,10 @@ class Cost(Record):
     expert_calls: int = Field(ge=0)
     """Requests to the expert, second attempts included."""
     seconds: float = Field(ge=0)
-    """Sum of the nodes' wall clocks; modules that ran side by side each count."""
+    """Sum of the nodes' durations; modules that ran side by side each count."""
+    latency: float = Field(default=0.0, ge=0)
+    """Seconds from the start of the first node to the end of the last one; of a run that was killed
+    and resumed, the time between included."""
     nodes: tuple[NodeRun, ...]
 
 
@@ -63,6 +68,7 @@ class Trace(Record):
     ballots: tuple[Ballot, ...]
     samples: tuple[SampleRecord, ...]
     plan: PlanRecord | None
+    vote: VoteRecord | None = None
     route: tuple[Decision, ...]
     critique: CritiqueRecord | None
     reanswer: SampleRecord | None
@@ -77,6 +83,8 @@ class Trace(Record):
     """Name of the expert."""
     policy: Policy
     context_fingerprint: str
+    catts_version: str = ""
+    """Version of the package that ran it."""
 
     @model_validator(mode="after")
     def _votes_are_ballots(self) -> Self:
@@ -98,6 +106,7 @@ class Trace(Record):
             expert=context.expert.name,
             policy=context.policy,
             context_fingerprint=context.fingerprint,
+            catts_version=version("catts"),
         )
 
 
@@ -161,10 +170,10 @@ def _parsed(line: str, where: str) -> Trace:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise TraceError(f"{where} is not JSON: cut off while it was written?") from error
-    version = data.get("version") if isinstance(data, dict) else None
-    if version != TRACE_VERSION:
+    found = data.get("version") if isinstance(data, dict) else None
+    if found != TRACE_VERSION:
         raise TraceError(
-            f"{where} is not a trace of version {TRACE_VERSION} but of {version!r}; "
+            f"{where} is not a trace of version {TRACE_VERSION} but of {found!r}; "
             "read it with the catts that wrote it"
         )
     try:
@@ -186,5 +195,6 @@ def _cost(runs: tuple[NodeRun, ...]) -> Cost:
             run.usage.calls for run in runs if run.node in ("planner", "voter", "critic")
         ),
         seconds=math.fsum(run.seconds for run in runs),
+        latency=max(0.0, max(r.ended for r in runs) - min(r.started for r in runs)) if runs else 0,
         nodes=runs,
     )

@@ -29,7 +29,7 @@ async def test_everything_that_happened_is_shown(picture):
         "a title", "How many [red]dots[/red]?",
         "top_k_mean", "unreadable", "2.500",
         "voter → critic → self-check: so", "by the planner",
-        "probability 0.500 given by scripted-expert",
+        "probabilities given by scripted-expert", "3: 0.500",
         "count again", "re-answer", "self-check", "t = 500",
         "→ voter", "voting dictionary", "answer: 3", "right", "expert calls",
     ):  # fmt: skip

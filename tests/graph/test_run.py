@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import math
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -105,6 +107,32 @@ async def test_an_answer_that_no_sample_gave_has_its_words_from_who_gave_it() ->
 async def test_the_most_confident_sample_words_the_answer() -> None:
     trace = await run(ScriptedEngine((("12", 2.0), ("12 cm", 3.0), ("12 m", 1.0))))
     assert (trace.answer, trace.answer_text) == ("12", "12 cm")
+
+
+async def test_what_the_voter_thinks_is_kept_whatever_it_weighs() -> None:
+    trace = await run(expert=ScriptedExpert(votes={"3": 0.25, "4": 0.75}), tau1=0)
+    assert trace.vote is not None
+    assert trace.vote.probabilities == {"3": 0.25, "4": 0.75}
+    alone = await run(ScriptedEngine((("3", 2.0), ("3", 2.5))))
+    assert alone.vote is not None
+    assert alone.vote.probabilities == {"3": 1.0}
+
+
+async def test_the_nodes_times_lie_on_one_clock() -> None:
+    before = time.time()
+    trace = await run(ScriptedEngine(slow={"sample": 0.02}), routing="parallel")
+    after = time.time()
+    nodes = {node.node: node for node in trace.usage.nodes}
+    for node in nodes.values():
+        assert before - 0.01 <= node.started <= node.ended <= after + 0.01
+        assert node.ended - node.started == pytest.approx(node.seconds, abs=1e-6)
+        assert node.attempts == 1
+    assert nodes["sampler"].ended <= nodes["voter"].started
+    assert nodes["critic"].ended <= nodes["reanswer"].started
+    assert trace.usage.latency == pytest.approx(
+        max(n.ended for n in nodes.values()) - nodes["sampler"].started
+    )
+    assert trace.catts_version == version("catts")
 
 
 async def test_the_noised_picture_can_be_made_again_from_the_trace() -> None:
@@ -265,11 +293,14 @@ async def test_lost_connections_are_retried_and_then_a_failure() -> None:
             return await super().contrast(*args, **options)
 
     flaky = Flaky()
-    assert not (await run(flaky)).failures
+    kept = await run(flaky)
+    assert not kept.failures
+    assert {n.node: n.attempts for n in kept.usage.nodes}["self_check"] == 3
     assert flaky.calls.count("contrast") == 3
     down = ScriptedEngine(fail={"contrast": ConnectionRefusedError("no server")})
     trace = await run(down)
     assert trace.failures[0].error == "ConnectionRefusedError"
+    assert {n.node: n.attempts for n in trace.usage.nodes}["self_check"] == 3
     assert down.calls.count("contrast") == 3
     refused = ScriptedEngine(fail={"contrast": EngineError("will not")})
     await run(refused)
