@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from catts.errors import CattsError, InputError
 from catts.evals.commands import embedded
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from catts.graph.trace import Trace
 
 Routing = Literal["paper", "planned", "parallel"]
@@ -67,6 +69,22 @@ def ask(
     samples: Samples = 8,
     routing: Route = "planned",
     seed: Seed = 0,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest completion in tokens [default: the card's].")
+    ] = None,
+    expert_key_env: Annotated[
+        str | None,
+        typer.Option(help="Environment variable with the expert's key [default: the provider's]."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds for one request to the expert.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda, of local models [default: what is there].")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16, of local models.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Answer one question about an image."""
@@ -81,15 +99,22 @@ def ask(
         from catts.graph.account import account
         from catts.graph.live import ask_live
 
+        settings: dict[str, Any] = {"samples": samples, "routing": routing, "seed": seed}
+        if max_new_tokens is not None:
+            settings["max_new_tokens"] = max_new_tokens
         trace = ask_live(
             picture,
             question,
             choices=choice or (),
+            tell=status.update,
             base=base,
             expert=expert,
             expert_url=expert_url,
-            tell=status.update,
-            settings={"samples": samples, "routing": routing, "seed": seed},
+            api_key=_key_of(expert_key_env),
+            role_timeout=timeout,
+            device=device,
+            dtype=dtype,
+            **settings,
         )
     note = FOREIGN_PICTURE if base == "embedded" and not is_board(picture) else ""
     if json:
@@ -199,6 +224,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CattsError as error:
         typer.echo(f"catts: {' '.join(str(error).split())}", err=True)
         sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+def _key_of(variable: str | None) -> "SecretStr | None":
+    if variable is None:
+        return None
+    from pydantic import SecretStr
+
+    if not os.environ.get(variable):
+        raise InputError(f"the environment variable {variable} is not set: put the key there")
+    return SecretStr(os.environ[variable])
 
 
 def _print_json(trace: "Trace") -> None:

@@ -23,9 +23,9 @@ from catts.evals.metrics import accuracy, majority_at_k
 from catts.evals.thumbnail import thumbnail
 from catts.graph.account import account
 from catts.graph.context import Context
-from catts.graph.embed import answer
+from catts.graph.embed import answer, open_context
 from catts.graph.events import Event
-from catts.graph.live import doing, load
+from catts.graph.live import doing
 from catts.graph.nodes import render
 from catts.graph.trace import Trace, write_traces
 from catts.records import Record
@@ -111,14 +111,12 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
             def tell(what: str) -> None:
                 progress.update(task, description=what)
 
-            context = await load("embedded", "embedded", tell=tell, settings={})
-
             def show(event: Event) -> None:
                 if (what := doing(event)) is not None:
                     tell(what)
 
             asked = []
-            try:
+            async with open_context(tell=tell) as context:
                 for index in range(n):
                     shown = example("test", demo_index(index))
                     trace = await answer(
@@ -136,8 +134,6 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
                     console.print(account(trace, title=title, gold=record.gold), "")
                     progress.advance(task)
                     asked.append((trace, record))
-            finally:
-                await context.aclose()
         return asked
 
     asked = asyncio.run(run())

@@ -38,18 +38,15 @@ async def report(state: State, runtime: Runtime[Reporting]) -> State:
 
 
 async def main(image: str, question: str) -> dict[str, Any]:
-    context = open_context(base="embedded", expert="embedded")
-    builder = StateGraph(State, context_schema=Reporting)
-    builder.add_node("look", as_node(context))
-    builder.add_node("report", report)
-    builder.add_edge(START, "look")
-    builder.add_edge("look", "report")
-    builder.add_edge("report", END)
-    try:
+    async with open_context(base="embedded", expert="embedded") as context:
+        builder = StateGraph(State, context_schema=Reporting)
+        builder.add_node("look", as_node(context))
+        builder.add_node("report", report)
+        builder.add_edge(START, "look")
+        builder.add_edge("look", "report")
+        builder.add_edge("report", END)
         asked: State = {"image": image, "question": question}
         result = await builder.compile().ainvoke(asked, context={"language": "en"})
-    finally:
-        await context.aclose()
     print(result["report"])
     return result
 

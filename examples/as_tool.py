@@ -17,12 +17,9 @@ from catts import as_tool, open_context
 
 async def main(folder: str, request: str, model: str | BaseChatModel) -> list[BaseMessage]:
     chat = init_chat_model(model) if isinstance(model, str) else model
-    context = open_context(base="embedded", expert="embedded")
-    agent = create_agent(chat, tools=[as_tool(context, folder)])
-    try:
+    async with open_context(base="embedded", expert="embedded") as context:
+        agent = create_agent(chat, tools=[as_tool(context, folder)])
         state = await agent.ainvoke({"messages": [HumanMessage(request)]})
-    finally:
-        await context.aclose()
     messages: list[BaseMessage] = state["messages"]
     print(messages[-1].text)
     return messages

@@ -14,7 +14,8 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict  # typing's own has no JSON schema on 3.11
 
-from catts import Context, as_node, open_context
+from catts import Context, as_node
+from catts.agents.spec import resolve_base, resolve_expert
 from catts.errors import ImageError
 
 
@@ -45,7 +46,8 @@ class Models:
         """The models, ready for a question; blocks the first time."""
         with self._lock:
             if self._context is None:
-                self._context = open_context(base="embedded", expert="embedded")
+                base = resolve_base("embedded")
+                self._context = Context.of(base, resolve_expert("embedded", base_engine=base))
             return self._context
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,11 +12,18 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Durability, StreamMode
+from pydantic import SecretStr, ValidationError
 
-from catts.agents.spec import BaseSpec, ExpertSpec, resolve_base, resolve_expert
+from catts.agents.spec import (
+    BaseSpec,
+    ExpertSpec,
+    import_libraries,
+    resolve_base,
+    resolve_expert,
+)
 from catts.errors import ImageError, InputError
 from catts.graph.build import Graph, build_graph
-from catts.graph.context import Context
+from catts.graph.context import Context, Policy
 from catts.graph.events import Event, parse_event
 from catts.graph.observer import Observer
 from catts.graph.state import Input, Output
@@ -35,30 +42,92 @@ class ForeignNode(Protocol):
         """What changes in the other graph's state."""
 
 
-def open_context(
+@asynccontextmanager
+async def open_context(
     base: BaseSpec = "embedded",
     expert: ExpertSpec = "embedded",
     *,
+    expert_url: str | None = None,
+    api_key: SecretStr | None = None,
+    role_timeout: float | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
+    tell: Callable[[str], None] | None = None,
     **settings: Any,
-) -> Context:
-    """A context with the models that the specs stand for; loading blocks. Close it with `aclose`.
+) -> AsyncIterator[Context]:
+    """Load the models that the specs stand for and hold them in a context.
+
+    `async with open_context() as context: trace = await answer(..., context=context)`. What is
+    loaded here is freed at the end, also when something else cannot be loaded; an engine, a chat
+    model or an expert that was given stays the caller's. Settings are checked before anything is
+    loaded, and loading does not block the event loop.
 
     Args:
         base: the base model; see `catts.agents.spec.BaseSpec`.
         expert: the expert; see `catts.agents.spec.ExpertSpec`.
+        expert_url: address of an OpenAI-compatible server; `expert` then names its model.
+        api_key: key of the expert's provider; by default its environment variable is read.
+        role_timeout: seconds for one request to the expert.
+        device: torch device of the models loaded here; by default `cuda` where there is one.
+        dtype: their precision: `float32`, `bfloat16` or `float16`.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
+        tell: hears what is being loaded, a few words at a time, from any thread.
         **settings: fields of `catts.graph.context.Policy`; the rest comes from the base's card.
 
     Raises:
-        ModelSpecError: a spec names no model that can be loaded.
-        pydantic.ValidationError: a setting is unknown or out of range.
+        InputError: a setting is unknown or out of range, or a spec names no model.
     """
-    engine = resolve_base(base)
-    panel = resolve_expert(expert, base_engine=engine)
-    return Context.of(engine, panel, images=images, observer=observer, **settings)
+    check_settings(settings)
+    said = tell or (lambda _: None)
+    if isinstance(base, str | Path):
+        await asyncio.to_thread(import_libraries, said)
+        said(f"loading the base model {base}")
+    async with AsyncExitStack() as loaded:
+        engine = await asyncio.to_thread(resolve_base, base, device=device, dtype=dtype)
+        if engine is not base:
+            loaded.push_async_callback(engine.aclose)
+        if isinstance(expert, str | Path):
+            said(f"loading the expert {expert}")
+        panel = await asyncio.to_thread(
+            resolve_expert,
+            expert,
+            base_engine=engine,
+            url=expert_url,
+            api_key=api_key,
+            timeout=role_timeout,
+            device=device,
+            dtype=dtype,
+        )
+        if panel is not expert:
+            loaded.push_async_callback(panel.aclose)
+        try:
+            context = Context.of(engine, panel, images=images, observer=observer, **settings)
+        except ValidationError as error:
+            raise InputError(first_problem(error)) from error
+        yield context
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Check fields of `Policy` by themselves, as far as that is possible without a model's card.
+
+    Raises:
+        InputError: a setting is unknown or out of range.
+    """
+    try:
+        Policy(**settings)
+    except ValidationError as error:
+        if any(problem["loc"] for problem in error.errors()):
+            raise InputError(first_problem(error)) from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that pydantic found wrong, in one line and without the input."""
+    problem = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(map(str, problem["loc"]))
+    return f"{place}: {problem['msg']}" if place else problem["msg"].removeprefix("Value error, ")
 
 
 async def answer(
@@ -81,9 +150,10 @@ async def answer(
         question: the question without its choices.
         choices: texts of a multiple-choice question, in order.
         context: models and policy to use; then `base`, `expert` and `settings` must be left out.
-            Without it the models are loaded for this call and freed after it: for more than one
-            question, keep a context (`open_context`). Its `images` keep this image; a program that
-            runs for days gives each question `dataclasses.replace(context, images=ImageStore())`.
+            Without it the models are loaded for this call and freed after it (one that was given as
+            an object stays open): for more than one question, keep a context (`open_context`). Its
+            `images` keep this image; a program that runs for days gives each question
+            `dataclasses.replace(context, images=ImageStore())`.
         base: the base model; see `catts.agents.spec.BaseSpec`.
         expert: the expert; see `catts.agents.spec.ExpertSpec`.
         checkpointer: stores the run under `config["configurable"]["thread_id"]`. A thread that
@@ -267,11 +337,8 @@ async def _context(
             raise InputError("give a context, or base, expert and settings; not both")
         yield given
         return
-    opened = await asyncio.to_thread(open_context, base, expert, **settings)
-    try:
+    async with open_context(base, expert, **settings) as opened:
         yield opened
-    finally:
-        await opened.aclose()
 
 
 def _read(state: Any, name: str, default: Any = None) -> Any:

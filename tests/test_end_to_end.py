@@ -7,9 +7,9 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from PIL import Image
 
-from catts import answer, cli, open_context
+from catts import Context, answer, cli, open_context
 from catts.agents.card import read_card
-from catts.agents.spec import embedded_folder
+from catts.agents.spec import embedded_folder, resolve_base, resolve_expert
 from catts.embedded.questions import FAMILIES
 from catts.embedded.scene import GRADES
 from catts.embedded.world import example
@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def context():
-    return open_context()
+    base = resolve_base("embedded")
+    return Context.of(base, resolve_expert("embedded"))
 
 
 async def ask(index, context, **options):
@@ -44,8 +45,8 @@ def test_shipped_models_are_what_their_cards_say(which):
 
 @pytest.mark.parametrize("routing", ["paper", "planned", "parallel"])
 async def test_every_routing_answers(routing):
-    context = open_context(routing=routing)
-    trace = await ask(0, context)
+    async with open_context(routing=routing) as context:
+        trace = await ask(0, context)
     assert trace.answer is not None
     assert not trace.failed_roles
     sums = {}
@@ -54,7 +55,6 @@ async def test_every_routing_answers(routing):
     assert trace.votes == pytest.approx(sums)
     if routing != "planned":
         assert {b.source for b in trace.ballots} == {"sample", "voter", "critic", "self_check"}
-    await context.aclose()
 
 
 async def test_the_same_seed_gives_the_same_run(context):
@@ -82,10 +82,9 @@ async def test_a_checkpointed_run_answers_the_same(context):
 
 
 async def test_the_base_can_be_its_own_expert():
-    context = open_context(expert="base", routing="paper")
-    trace = await ask(0, context)
+    async with open_context(expert="base", routing="paper") as context:
+        trace = await ask(0, context)
     assert trace.answer is not None
-    await context.aclose()
 
 
 def test_the_demonstration(tmp_path, capsys):

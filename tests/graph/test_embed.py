@@ -14,10 +14,11 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 from scripted_models import ScriptedEngine, ScriptedExpert
 
-from catts.errors import ImageError, InputError, RoleError
+from catts.errors import ImageError, InputError, ModelSpecError, RoleError
+from catts.graph import embed
 from catts.graph.build import build_graph
 from catts.graph.context import Context
-from catts.graph.embed import answer, answer_sync, as_node, as_tool
+from catts.graph.embed import answer, answer_sync, as_node, as_tool, open_context
 from catts.graph.events import Answered, BallotCast, Event, Failed, Routed, parse_event
 from catts.graph.trace import Trace
 from catts.question import Question
@@ -238,3 +239,50 @@ def test_the_picture_shows_the_nodes_and_no_plumbing() -> None:
 async def test_a_missing_image_in_the_store(picture: Image.Image) -> None:
     with pytest.raises(ImageError):
         await answer("data:image/png;base64,AAAA", "?", context=context())
+
+
+async def test_models_that_the_caller_gave_stay_open(picture: Image.Image) -> None:
+    engine, expert = ScriptedEngine(), ScriptedExpert()
+    trace = await answer(picture, "How many?", base=engine, expert=expert)
+    assert trace.answer == "3"
+    async with open_context(engine, expert, samples=3) as context:
+        assert context.policy.samples == 3
+    assert (engine.closed, expert.closed) == (0, 0)
+
+
+async def test_what_was_loaded_is_freed_also_when_something_else_is_bad(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+
+    class Loaded(ScriptedEngine):
+        async def aclose(self) -> None:
+            closed.append("base")
+
+    monkeypatch.setattr(embed, "resolve_base", lambda *_, **__: Loaded())
+    with pytest.raises(ModelSpecError, match="names no expert"):
+        async with open_context("some/base", "nobody"):
+            pass
+    assert closed == ["base"]
+    with pytest.raises(InputError, match="reflect_below"):
+        async with open_context("some/base", ScriptedExpert(), reflect_below=0.5):
+            pass
+    assert closed == ["base", "base"]
+    with pytest.raises(RuntimeError, match="of the caller"):
+        async with open_context("some/base", ScriptedExpert()):
+            raise RuntimeError("of the caller")
+    assert closed == ["base", "base", "base"]
+
+
+@pytest.mark.parametrize("settings", [{"sample": 3}, {"samples": 0}, {"temperature": -1}])
+async def test_bad_settings_are_told_before_anything_is_loaded(
+    settings: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("nothing may be loaded")
+
+    monkeypatch.setattr(embed, "resolve_base", load)
+    monkeypatch.setattr(embed, "import_libraries", load)
+    with pytest.raises(InputError, match=next(iter(settings))):
+        async with open_context(**settings):
+            pass
