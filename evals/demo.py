@@ -128,10 +128,11 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
                     )
                     pictures = _save_pictures(trace, context, out, index)
                     record = _grade(shown, trace, pictures)
-                    title = f"{pictures[0]}  {record.family}, {_SIGHT[shown.grade]} ({record.id})"
+                    title = f"{record.id}: {record.family}, {_SIGHT[shown.grade]}"
                     if console.is_terminal:
                         console.print(thumbnail(shown.image))
-                    console.print(account(trace, title=title, gold=record.gold), "")
+                    console.print(account(trace, title=title, gold=record.gold))
+                    console.print(f"picture: {pictures[0]}\n", style="dim", soft_wrap=True)
                     progress.advance(task)
                     asked.append((trace, record))
         return asked
