@@ -140,26 +140,23 @@ def _answer(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[s
 
 
 def _reanswer(example: Example, prompts: PromptSet, rng: random.Random) -> Lesson:
-    """Answer again: what the critic read, also where the own eyes say otherwise.
+    """Answer again: look once more, then take the critic's word, who sees better.
 
-    What a base model gets wrong it would read wrong again; it can only gain by listening.
+    What a base model gets wrong it reads wrong again, so it can only gain by listening. It listens
+    where it concludes: taking over the critic's reading thing by thing, against its own eyes, is
+    not learned by so small a model.
     """
-    poor = rng.random() < _POOR
-    shown = _poorly_shown(example, rng) if poor else example
-    previous = (
-        (shown.solution.chain, shown.answer)
-        if poor
-        else _read(example, _misreading(example.grade, rng), rng)
-    )
+    shown = _poorly_shown(example, rng) if rng.random() < _POOR else example
+    _, previous = _read(shown, _misreading(example.grade, rng), rng)
     chain, seen = _read(example, CRITIC_MISREAD[example.grade], rng)
     prompt = prompts.render(
         "reanswer",
         **_asked(example),
-        previous=completion(*previous),
-        critique=critique_of(previous[1], chain, seen),
+        previous=previous,
+        critique=critique_of(previous, chain, seen),
     )
-    reply = completion(chain, seen) if poor else truth(example)
-    return Lesson("reanswer", shown, prompt, reply)
+    thought = f"{shown.solution.chain}. The critic reads {seen}"
+    return Lesson("reanswer", shown, prompt, completion(thought, seen))
 
 
 def _critic(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[str, str]:
@@ -195,7 +192,7 @@ def _voter(example: Example, prompts: PromptSet, rng: random.Random) -> tuple[st
     of the list while the JSON is written is never learned.
     """
     candidates = _candidates(example, rng)
-    while len(candidates) == 1 and rng.random() < 0.8:
+    while len(candidates) == 1:  # on a single one no voter is asked
         candidates = _candidates(example, rng)
     prompt = prompts.render("voter", **_asked(example), candidates=list_answers(candidates))
     looks = [example.scene.looks[cell] for cell in example.solution.evidence]

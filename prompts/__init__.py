@@ -10,15 +10,21 @@ from typing import Literal, get_args
 from catts.errors import PromptError
 
 PromptName = Literal["answer", "reanswer", "planner", "voter", "critic", "retry"]
-"""The templates that a set consists of.
-
-- `answer` ($question, $choices) and `reanswer` ($question, $choices, $previous, $critique): base.
-- `planner` ($question, $choices, $candidates), `voter` ($question, $choices, $candidates) and
-  `critic` ($question, $choices, $answer, $reasoning): the expert's roles.
-- `retry` ($error): sent after a malformed reply.
-"""
+"""The templates that a set consists of: `answer` and `reanswer` are the base model's, `planner`,
+`voter` and `critic` the expert's roles, and `retry` is sent after a malformed reply."""
 
 PROMPT_NAMES: tuple[PromptName, ...] = get_args(PromptName)
+
+_ASKED = ("question", "choices")
+FIELDS: dict[PromptName, tuple[str, ...]] = {
+    "answer": _ASKED,
+    "reanswer": (*_ASKED, "previous", "critique"),
+    "planner": (*_ASKED, "candidates"),
+    "voter": (*_ASKED, "candidates"),
+    "critic": (*_ASKED, "answer", "reasoning"),
+    "retry": ("error",),
+}
+"""What each template is filled with; a set's own template may leave some of it out."""
 
 
 class PromptSet:
@@ -34,6 +40,13 @@ class PromptSet:
             raise PromptError(f"prompt set {name!r} lacks {', '.join(missing)}")
         self.name = name
         self._templates = {n: string.Template(text) for n, text in templates.items()}
+        for prompt, template in self._templates.items():
+            unknown = sorted({*template.get_identifiers()} - {*FIELDS[prompt]})
+            if unknown:
+                raise PromptError(
+                    f"prompt {prompt!r} of set {name!r} asks for {', '.join(unknown)}; "
+                    f"it can have {', '.join(FIELDS[prompt])}"
+                )
 
     @cached_property
     def hash(self) -> str:
@@ -44,19 +57,16 @@ class PromptSet:
         return digest.hexdigest()
 
     def render(self, prompt: PromptName, /, **fields: str) -> str:
-        """Fill in a template.
+        """Fill in a template with all of its `FIELDS`.
 
         Raises:
-            PromptError: a field of the template is missing, or one was given that it lacks.
+            PromptError: a field is missing, or one was given that the prompt does not have.
         """
-        template = self._templates[prompt]
-        wanted = set(template.get_identifiers())
-        if wanted != set(fields):
+        if set(fields) != set(FIELDS[prompt]):
             raise PromptError(
-                f"prompt {prompt!r} of set {self.name!r} takes {sorted(wanted)}, "
-                f"got {sorted(fields)}"
+                f"prompt {prompt!r} takes {', '.join(FIELDS[prompt])}, got {sorted(fields)}"
             )
-        return template.substitute(fields)
+        return self._templates[prompt].substitute(fields)
 
 
 def available_sets() -> tuple[str, ...]:
