@@ -26,7 +26,14 @@ def quality_table(quality: Quality) -> Group:
             style = {True: "green", False: "red", None: ""}[row.met]
             table.add_row(*_cells(row), style=style)
     curve = Table(title=f"key-region noise, validation; t* = {quality.t_star}")
-    for column in ("t", "accuracy", "confidence C", "shift in SD", "shift of the voting kind"):
+    for column in (
+        "t",
+        "accuracy",
+        "promised",
+        "confidence C",
+        "shift in SD",
+        "of the voting kind",
+    ):
         curve.add_column(column, justify="right")
     for point in quality.curve:
         curve.add_row(str(point.t), *(f"{v:.3f}" for v in point[1:]))
@@ -43,28 +50,23 @@ def quality_markdown(rows: Sequence[Row]) -> str:
 
 
 def plot_curve(curve: Sequence[NoisePoint], t_star: int | None, path: Path) -> None:
-    """Accuracy and confidence against the noise step, as PNG."""
+    """Accuracy and what confidence promises, against the noise step, as PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained", dpi=130)
-    left = figure.add_subplot()
+    axes = figure.add_subplot()
     steps = [p.t for p in curve]
-    left.plot(steps, [p.accuracy for p in curve], "o-", color="tab:blue", label="accuracy")
-    left.set(xlabel="diffusion step t of the noise in the key region", ylabel="accuracy, greedy")
-    left.set_ylim(0, 1)
-    right = left.twinx()
-    right.plot(steps, [p.shift for p in curve], "s--", color="tab:red",
-               label="confidence C (top-20 mean)")  # fmt: skip
-    right.plot(steps, [p.voting_shift for p in curve], "^:", color="tab:orange",
-               label="the kind that weighs the votes")  # fmt: skip
-    right.set_ylabel("change of mean confidence, in its standard deviation")
-    low = min(-1.0, *(p.shift for p in curve), *(p.voting_shift for p in curve))
-    right.set_ylim(low - 0.1, 0.5)
+    accuracy, expected = ([getattr(p, f) for p in curve] for f in ("accuracy", "expected"))
+    axes.plot(steps, expected, "s--", color="tab:red", label="what confidence C promises")
+    axes.plot(steps, accuracy, "o-", color="tab:blue", label="accuracy, greedy")
+    axes.fill_between(steps, accuracy, expected, color="tab:red", alpha=0.12,
+                      label="over-confidence")  # fmt: skip
+    axes.set(xlabel="diffusion step t of the noise in the key region", ylabel="share right")
+    axes.set_ylim(0, 1)
     if t_star is not None:
-        left.axvline(t_star, color="grey", linewidth=0.8)
-        left.annotate(f"t* = {t_star}", (t_star, 0.03), color="grey")
-    handles = [*left.get_lines()[:1], *right.get_lines()]
-    left.legend(handles=handles, loc="lower left", fontsize=8)
+        axes.axvline(t_star, color="grey", linewidth=0.8)
+        axes.annotate(f"t* = {t_star}", (t_star, 0.03), color="grey")
+    axes.legend(loc="lower left", fontsize=8)
     figure.savefig(path)
 
 

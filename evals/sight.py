@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
+from catts.calibration import ConfidenceMap
 from catts.confidence import ConfidenceKind
 from catts.evals.collect import Collection, Samples
 from catts.evals.fitting import fit_map
@@ -24,6 +25,9 @@ class NoisePoint(NamedTuple):
 
     t: int
     accuracy: float
+    expected: float
+    """Accuracy that the paper's confidence C promises: its mean by a mapping to the probability of
+    being right that was fitted on clean answers to the other half of the questions."""
     confidence: float
     """Mean of the paper's confidence C."""
     shift: float
@@ -62,9 +66,13 @@ class Sight:
         """The noise curve, and the smallest t that costs half the margin over shuffled images."""
         clean = self.clean(data, "validation, clean")
         blind = self.blind(data, "validation, shuffled")
-        points = [self._point(data.items, 0, clean, clean)]
+        halves = [
+            fit_map(data.items[1 - half :: 2], clean[1 - half :: 2], "top_k_mean", "half")
+            for half in (0, 1)
+        ]
+        points = [self._point(data.items, 0, clean, clean, halves)]
         for t in NOISE_STEPS:
-            points.append(self._point(data.items, t, self.noised(data, t), clean))
+            points.append(self._point(data.items, t, self.noised(data, t), clean, halves))
         half = (points[0].accuracy + float(np.mean(accuracy_of(data.items, blind)))) / 2
         reached = [p.t for p in points if p.t and p.accuracy <= half]
         return points, (min(reached) if reached else None)
@@ -106,15 +114,22 @@ class Sight:
         return tuple(dict.fromkeys(("top_k_mean", self._voting)))
 
     def _point(
-        self, items: Sequence[Item], t: int, rows: list[Samples], clean: list[Samples]
+        self,
+        items: Sequence[Item],
+        t: int,
+        rows: list[Samples],
+        clean: list[Samples],
+        mappings: Sequence[ConfidenceMap],
     ) -> NoisePoint:
+        """A point of the curve; `mappings` are those for the even and for the odd questions."""
+        promised = [mappings[i % 2](row[0].confidence["top_k_mean"]) for i, row in enumerate(rows)]
         shifts = []
         for kind in ("top_k_mean", self._voting):
             before, after = _values(clean, kind), _values(rows, kind)
             shifts.append(float((after.mean() - before.mean()) / before.std()))
         accuracy = float(np.mean(accuracy_of(items, rows)))
         mean = float(_values(rows, "top_k_mean").mean())
-        return NoisePoint(t, accuracy, mean, shifts[0], shifts[1])
+        return NoisePoint(t, accuracy, float(np.mean(promised)), mean, shifts[0], shifts[1])
 
 
 def _values(rows: Sequence[Samples], kind: ConfidenceKind) -> NDArray[np.float64]:
