@@ -13,7 +13,13 @@ from typing import Literal, NamedTuple
 
 from catts.latex import enclosed, split_list
 from catts.normalise import normalise
-from catts.numerals import leading_number, show_number
+from catts.numerals import (
+    NUMBER_WORDS,
+    PART_WORDS,
+    PLURAL_PARTS,
+    leading_number,
+    show_number,
+)
 from catts.question import Question, choice_letter
 from catts.units import CURRENCIES, repeats_question, unit_of
 
@@ -21,27 +27,14 @@ MAX_ANSWER_CHARS = 1000
 """Longest answer that is read; a longer one stands for itself alone, under a digest."""
 
 _PLAIN_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
-_UP_TO_TWENTY = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
-    *("nineteen", "twenty"),
-)
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_UP_TO_TWENTY)}
-_PARTS = {
-    **dict.fromkeys(("half", "halves"), 2),
-    **{
-        name + plural: size
-        for name, size in (
-            *(("third", 3), ("quarter", 4), ("fourth", 4), ("fifth", 5), ("sixth", 6)),
-            *(("seventh", 7), ("eighth", 8), ("ninth", 9), ("tenth", 10)),
-        )
-        for plural in ("", "s")
-    },
-}
 _SHARE = re.compile(
-    rf"(?:(?P<whole>[A-Za-z]+|\d+)\s+and\s+)?(?P<count>an?|{'|'.join(_UP_TO_TWENTY)})"
-    rf"[\s-]+(?P<part>{'|'.join(_PARTS)})",
+    rf"(?:(?P<whole>[a-z]+|\d+)\s+and\s+)?"
+    rf"(?:(?P<an>an?)|one|(?P<count>\d+|{'|'.join(NUMBER_WORDS)}))[\s-]+"
+    rf"(?P<part>{'|'.join(PART_WORDS)})",
     re.IGNORECASE,
+)
+_ASKS_SHARE = re.compile(
+    r"\bhow (?:much|many)\b|fraction|portion|\bpart\b|\bshare\b", re.IGNORECASE
 )
 _LABEL = re.compile(r"(?:choice|option|answer)?\s*\(?\s*([A-Za-z])\s*[).:]?", re.IGNORECASE)
 _LABEL_INSIDE = re.compile(r"(?<!\w)\(?([A-Za-z])\)")
@@ -187,12 +180,12 @@ def _plain_name(text: str) -> str:
 
 def _quantity(text: str, question: str, percent: bool) -> tuple[Fraction, str] | None:
     """A number with at most a unit, or with words that the question makes redundant."""
-    share = _share(text)
+    share = _share(text, question)
     if share is not None:
         return share, ""
     first, _, rest = text.partition(" ")
-    text = f"{_NUMBER_WORDS.get(first.casefold(), first)} {rest}" if rest else first
-    text = _NUMBER_WORDS.get(text.casefold(), text)
+    text = f"{NUMBER_WORDS.get(first.casefold(), first)} {rest}" if rest else first
+    text = NUMBER_WORDS.get(text.casefold(), text)
     sign, bare = ("-", text[1:].lstrip()) if text.startswith("-") else ("", text)
     currency = bare[0] if bare[:1] and bare[0] in CURRENCIES else ""
     found = leading_number(f"{sign}{bare.removeprefix(currency)}")
@@ -212,17 +205,23 @@ def _quantity(text: str, question: str, percent: bool) -> tuple[Fraction, str] |
     return None
 
 
-def _share(text: str) -> Fraction | None:
-    """`one half`, `three quarters`, `2 and a half`; a bare `third` is a place, not a share."""
+def _share(text: str, question: str) -> Fraction | None:
+    """`one half`, `3 quarters`, `2 and a half`.
+
+    Several parts stand in the plural: `twenty-fifth` is a day. Where no share is asked for,
+    `a third` and `a quarter` may be a place and a coin.
+    """
     match = _SHARE.fullmatch(text)
     if match is None:
         return None
-    whole = (match["whole"] or "0").casefold()
-    whole = _NUMBER_WORDS.get(whole, whole)
-    if not whole.isdigit():
+    whole, part = (match["whole"] or "0").casefold(), match["part"].casefold()
+    whole = NUMBER_WORDS.get(whole, whole)
+    if not whole.isdigit() or (match["count"] is None) == (part in PLURAL_PARTS):
         return None
-    count = _NUMBER_WORDS.get(match["count"].casefold(), "1")
-    return int(whole) + Fraction(int(count), _PARTS[match["part"].casefold()])
+    if match["an"] and not match["whole"] and part != "half" and not _ASKS_SHARE.search(question):
+        return None
+    count = (match["count"] or "1").casefold()
+    return int(whole) + Fraction(int(NUMBER_WORDS.get(count, count)), PART_WORDS[part])
 
 
 def _list(text: str) -> str | None:

@@ -32,7 +32,7 @@ _REASON = re.compile(
     rf",?\s(?:because|since|so|which|due)\s|,\sas\s|{_COMPARES}\sas\s", re.IGNORECASE
 )
 _ABBREVIATED = "".join(
-    rf"(?<!\b{word})" for word in ("St", "Mt", "Ft", "Dr", "Mr", "Mrs", "Ms", "No", "vs", "approx")
+    rf"(?<!\b{word})" for word in ("St", "Mt", "Ft", "Dr", "Mr", "Mrs", "Ms", "vs")
 )
 _SENTENCE_END = re.compile(rf"(?:[;!?]|{_ABBREVIATED}\.)(?=\s|[*_`\"']*$)")
 _LABEL_FIRST = re.compile(

@@ -3,6 +3,21 @@
 import re
 from fractions import Fraction
 
+_UP_TO_TWENTY = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    *("nineteen", "twenty"),
+)
+NUMBER_WORDS = {word: str(number) for number, word in enumerate(_UP_TO_TWENTY)}
+"""`three` to `3`."""
+_PARTS = (
+    *(("third", 3), ("quarter", 4), ("fourth", 4), ("fifth", 5), ("sixth", 6), ("seventh", 7)),
+    *(("eighth", 8), ("ninth", 9), ("tenth", 10), ("twelfth", 12), ("hundredth", 100)),
+)
+PART_WORDS = {"half": 2, "halves": 2} | {name + s: n for name, n in _PARTS for s in ("", "s")}
+"""`thirds` to 3."""
+PLURAL_PARTS = frozenset(word for word in PART_WORDS if word.endswith("s"))
+
 _MAX_CHARS = 120
 _MAX_EXPONENT = 60
 _MAX_MAGNITUDE = 10**100

@@ -2,6 +2,8 @@
 
 import re
 
+from catts.numerals import NUMBER_WORDS, PART_WORDS
+
 _NAMES: dict[str, str] = {
     "mm": "mm millimeter millimeters millimetre millimetres",
     "cm": "cm centimeter centimeters centimetre centimetres",
@@ -54,11 +56,12 @@ _LENGTHS = ("mm", "cm", "m", "km", "in", "ft", "yd", "mi", "unit")
 _POWERS = (("square", 2), ("sq", 2), ("cubic", 3), ("cu", 3))
 _CHANGING = frozenset(
     {"hundred", "thousand", "million", "billion", "trillion", "dozen", "pair", "percent"}
+    | {"couple", "score", "double", "lakh", "crore", "squared", "cubed", "factorial"}
     | {"k", "m", "bn", "am", "pm", "bc", "ad"}
-    | {"half", "halve", "third", "quarter", "fourth", "fifth", "sixth", "eighth", "tenth"}
+    | PART_WORDS.keys()
+    | NUMBER_WORDS.keys()
     | {"and", "or", "to", "out", "than", "more", "less", "fewer", "least", "most", "not", "no"}
     | {"plus", "minus", "times", "time", "as", "over", "under", "per"}
-    | {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 )
 """Words (without the s of a plural) behind a number that make it another one."""
 _WORD = re.compile(r"[^\W\d_]+")

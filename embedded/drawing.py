@@ -130,7 +130,7 @@ def _star(x: Floats, y: Floats, radius: float) -> Floats:
 
 
 FOREIGN_PICTURE = (
-    "the embedded models read only boards of their own world, and this picture is none: the answer "
+    "The embedded models read only boards of their own world, and this picture is none: the answer "
     "means nothing. For pictures like this give a real model: --base Qwen/Qwen2.5-VL-3B-Instruct"
 )
 """What to tell a person who shows the embedded models something else."""

@@ -7,6 +7,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from shutil import which
 
 from rich.console import Console
@@ -82,7 +83,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
 
     Args:
         n: questions to ask; six show each family once and each grade twice.
-        out: folder, made when missing; what an earlier demonstration wrote there is replaced.
+        out: folder, made when missing; files of the same names are replaced.
         quiet: print nothing on stdout.
 
     Raises:
@@ -222,12 +223,17 @@ def _next_steps(summary: DemoSummary) -> Text:
     """Where everything lies, and commands that work as they stand."""
     catts = _command()
     shown = summary.questions[-1]
-    folder = summary.traces.parent
-    choices = "".join(f' --choice "{c}"' for c in shown.choices)
+    folder, traces = summary.traces.parent, quote(str(summary.traces))
+    noised = (
+        " (noised ones end in -noised)" if any(q.pictures[1:] for q in summary.questions) else ""
+    )
+    choices = "".join(f" --choice {quote(choice)}" for choice in shown.choices)
+    asked = f"{quote(str(shown.pictures[0]))} {quote(shown.question)}"
     lines = (
-        f"Pictures and noised pictures lie in {folder}/, all traces in {summary.traces}. Next:",
-        f"  {catts} trace {summary.traces}",
-        f'  {catts} ask {shown.pictures[0]} "{shown.question}"{choices} --routing paper',
+        f"Pictures lie in {folder}/{noised}, all traces in {summary.traces}. Next:",
+        f"  {catts} trace {traces}",
+        f"  {catts} ask {asked}{choices} --routing paper",
+        "and with a picture of your own:",
         f'  {catts} ask photo.jpg "..." --base Qwen/Qwen2.5-VL-3B-Instruct --expert base',
     )
     return Text("\n".join(lines))

@@ -148,7 +148,8 @@ def best_reflection(verdicts: Sequence[Verdict]) -> float | None:
     """The certainty below which the critic's net share turned right is largest.
 
     None, which asks the critic always, where that is best; 0, which never asks it, where no
-    threshold turns more right than wrong. Leaders of equal certainty fall on one side together.
+    threshold turns more right than wrong. Without a mapping there are no certainties, and the
+    critic is always asked. Leaders of equal certainty fall on one side together.
     """
     gains: dict[float, int] = {}
     for v in verdicts:
@@ -159,7 +160,7 @@ def best_reflection(verdicts: Sequence[Verdict]) -> float | None:
     best = int(np.argmax(net))
     if best == len(levels):
         return None
-    return levels[best]
+    return levels[best] if best else 0.0
 
 
 def best_acceptance(verdicts: Sequence[Verdict]) -> float:

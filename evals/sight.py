@@ -81,8 +81,8 @@ class Sight:
         """How much more the model believes than it sees at step `t`, beside clean pictures.
 
         C is mapped to the probability of being right by an isotonic regression on the clean
-        answers of `fitted_on`; the gap is the mean mapped probability minus the accuracy
-        (DESIGN: over-confidence gap), on the questions of `data`.
+        answers of `fitted_on`; the gap is the mean mapped probability minus the accuracy, on the
+        questions of `data`.
         """
         group = f"over-confidence, key region at t* = {t}"
         before = self.clean(fitted_on, "validation, clean")

@@ -50,12 +50,15 @@ class Policy(Tuning):
         """What the checkpoint's card recommends, with `settings` on top.
 
         Of a card for another kind of confidence than `settings` choose, what was fitted to that
-        kind is left out: mapping, vote weight and both thresholds.
+        kind is left out: mapping, vote weight and both thresholds. Without a mapping there is no
+        threshold on the probability of being right.
         """
         recommended = {name: getattr(card, name) for name in Tuning.model_fields}
         if settings.get("confidence_kind", card.confidence_kind) != card.confidence_kind:
             for name in ("confidence_map", "vote_weight", "accept", "reflect_below"):
                 del recommended[name]
+        elif "confidence_map" in settings and settings["confidence_map"] is None:
+            recommended |= {"vote_weight": "raw", "reflect_below": None}
         return cls(**(recommended | settings))
 
     @property

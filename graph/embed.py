@@ -1,6 +1,7 @@
 """The graph inside other programs: a plain call, a node of another graph, a tool of an agent."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -160,7 +161,8 @@ async def answer(
             stands unfinished at this very question is resumed where it stopped.
         config: a LangChain config; its callbacks see every node and every model call.
         on_event: called with each progress event (`catts.graph.events`) as it happens.
-        **settings: fields of `catts.graph.context.Policy`, such as `samples=4, routing="paper"`.
+        **settings: fields of `catts.graph.context.Policy`, such as `samples=4, routing="paper"`,
+            and what else `open_context` takes.
 
     Returns:
         The trace; `trace.answer_text` is the answer, None only together with `trace.no_answer`.
@@ -235,7 +237,7 @@ def as_node(context: Context) -> ForeignNode:
         return {
             "answer": trace.answer,
             "answer_text": trace.answer_text,
-            "trace": trace.model_dump(mode="json"),
+            "trace": _plain(trace),
         }
 
     return catts
@@ -262,7 +264,7 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
         except InputError as error:
             raise ToolException(str(error)) from error
         trace = await _run(graph, asked, held, config, None)
-        return summary(trace), trace.model_dump(mode="json")
+        return summary(trace), _plain(trace)
 
     def look_sync(
         image: str, question: str, config: RunnableConfig, choices: list[str] | None = None
@@ -280,6 +282,12 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
         response_format="content_and_artifact",
         handle_tool_error=True,
     )
+
+
+def _plain(trace: Trace) -> dict[str, Any]:
+    """The trace as JSON has it: pydantic's own dump leaves infinities, which are none."""
+    data: dict[str, Any] = json.loads(trace.model_dump_json())
+    return data
 
 
 def summary(trace: Trace) -> str:

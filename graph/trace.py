@@ -35,7 +35,7 @@ from catts.question import Question
 from catts.records import Record
 
 TRACE_VERSION = 1
-"""Grows with every change of the record."""
+"""Grows with every change of the record, from the first release on."""
 
 
 class Cost(Record):
@@ -188,6 +188,13 @@ def _line(trace: Trace) -> bytes:
     return trace.model_dump_json().encode() + b"\n"
 
 
+def _latency(runs: tuple[NodeRun, ...]) -> float:
+    timed = [run for run in runs if run.started]
+    if not timed:
+        return 0.0
+    return max(0.0, max(run.ended for run in timed) - min(run.started for run in timed))
+
+
 def _cost(runs: tuple[NodeRun, ...]) -> Cost:
     return Cost(
         total=sum((run.usage for run in runs), Usage()),
@@ -195,6 +202,6 @@ def _cost(runs: tuple[NodeRun, ...]) -> Cost:
             run.usage.calls for run in runs if run.node in ("planner", "voter", "critic")
         ),
         seconds=math.fsum(run.seconds for run in runs),
-        latency=max(0.0, max(r.ended for r in runs) - min(r.started for r in runs)) if runs else 0,
+        latency=_latency(runs),
         nodes=runs,
     )

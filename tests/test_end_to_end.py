@@ -93,7 +93,7 @@ def test_the_demonstration(tmp_path, capsys):
     assert "eight times" in shown
     assert f"trace {summary.traces}" in shown
     last = summary.questions[-1]
-    assert f'ask {last.pictures[0]} "{last.question}"' in shown
+    assert f"ask {last.pictures[0]} '{last.question}'" in shown
     assert len(summary.questions) == 2
     for question in summary.questions:
         assert question.pictures[0].is_file()

@@ -56,7 +56,7 @@ ONE_CANDIDATE: list[tuple[Question, str, list[str]]] = [
     (LINE, "x=3", ["x = 3", "$x=3$"]),
     (PIZZA, "0.5", ["one half", "a half", "1/2", "one-half", "50%", "One half."]),
     (PIZZA, "1/3", ["one third", "a third", "2/6"]),
-    (PIZZA, "0.75", ["three quarters", "three fourths", "three-quarters"]),
+    (PIZZA, "0.75", ["three quarters", "three fourths", "three-quarters", "3 quarters"]),
     (COUNT, "3.5", ["3 and a half", "three and a half", "3 1/2"]),
     (COUNT, "3", ["three", "3 red cubes", "3 cubes", "three red cubes", "3 objects"]),
     (
@@ -95,6 +95,12 @@ TWO_CANDIDATES: list[tuple[Question, str, str]] = [
     (PIZZA, "one half", "one third"),
     (PIZZA, "one half", "1"),
     (PIZZA, "third", "a third"),  # an ordinal is no share
+    (FREE, "twenty-fifth", "4"),
+    (FREE, "a quarter", "0.25"),  # a coin
+    (COUNT, "3 sevenths", "3"),
+    (COUNT, "3 squared", "3"),
+    (COUNT, "3 couples", "3"),
+    (COUNT, "seven eleven", "7"),
     (PIZZA, "5 tons", "5 bottles"),
     (EITHER, "two dogs", "two cats"),
     (COUNT, "3 and a half", "3"),

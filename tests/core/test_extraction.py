@@ -50,6 +50,7 @@ TABLE_FREE: list[tuple[str, str | None]] = [
     ("The answer is twice as long.", "twice as long"),
     ("The answer is half as many as before.", "half as many as before"),
     ("The answer is 12 as there are three rows.", "12"),
+    ("The answer is No. The cup is blue.", "No"),
     ("The answer is not 5.", None),
     ("The answer is that this picture is far too small to see anything in it.", None),
     ("There are 12 apples and 3 pears in the picture.", None),  # nothing is marked

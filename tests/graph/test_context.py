@@ -41,6 +41,12 @@ def test_another_kind_drops_everything_that_was_fitted_to_the_card_s() -> None:
     assert policy.certainty(2.5) is None
 
 
+def test_a_card_s_mapping_can_be_left_out() -> None:
+    policy = Policy.from_card(CARD, confidence_map=None)
+    assert (policy.confidence_map, policy.vote_weight, policy.reflect_below) == (None, "raw", None)
+    assert (policy.confidence_kind, policy.accept) == ("mean_logprob", 0.7)
+
+
 def test_never_survives_json() -> None:
     policy = Policy(accept=math.inf)
     assert Policy.model_validate_json(policy.model_dump_json()) == policy
