@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from catts.graph.build import build_graph
     from catts.graph.context import Context
-    from catts.graph.embed import answer, answer_sync, as_node, as_tool, open_context
+    from catts.graph.embed import answer, answer_sync, as_node, as_tool
+    from catts.graph.opening import open_context
     from catts.graph.trace import Trace
     from catts.images import load_image
     from catts.question import Question
@@ -26,7 +27,7 @@ _HOMES = {
     "answer_sync": "catts.graph.embed",
     "as_node": "catts.graph.embed",
     "as_tool": "catts.graph.embed",
-    "open_context": "catts.graph.embed",
+    "open_context": "catts.graph.opening",
     "build_graph": "catts.graph.build",
     "Context": "catts.graph.context",
     "Question": "catts.question",

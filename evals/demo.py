@@ -24,10 +24,11 @@ from catts.evals.metrics import accuracy, majority_at_k
 from catts.evals.thumbnail import thumbnail
 from catts.graph.account import account
 from catts.graph.context import Context
-from catts.graph.embed import answer, open_context
+from catts.graph.embed import answer
 from catts.graph.events import Event
 from catts.graph.live import doing
 from catts.graph.nodes import render
+from catts.graph.opening import open_context
 from catts.graph.trace import Trace, write_traces
 from catts.records import Record
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from PIL.Image import Image
 
-from catts.graph.embed import answer, open_context
+from catts.graph.embed import answer
 from catts.graph.embed import ask as check
 from catts.graph.events import Event, Started
+from catts.graph.opening import open_context
 from catts.graph.trace import Trace
 from catts.images import ImageStore
 
@@ -42,7 +43,7 @@ def ask_live(
         question: the question without its choices.
         choices: texts of its choices, in order.
         tell: called with a few words whenever something else begins.
-        **options: what `catts.graph.embed.open_context` takes.
+        **options: what `catts.graph.opening.open_context` takes.
 
     Raises:
         InputError: question, choices, settings or models cannot be used.

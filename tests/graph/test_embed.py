@@ -15,11 +15,12 @@ from pydantic import BaseModel, ValidationError
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.errors import ImageError, InputError, ModelSpecError, RoleError
-from catts.graph import embed
+from catts.graph import opening
 from catts.graph.build import build_graph
 from catts.graph.context import Context
-from catts.graph.embed import answer, answer_sync, as_node, as_tool, open_context
+from catts.graph.embed import answer, answer_sync, as_node, as_tool
 from catts.graph.events import Answered, BallotCast, Event, Failed, Routed, parse_event
+from catts.graph.opening import open_context
 from catts.graph.trace import Trace
 from catts.question import Question
 
@@ -259,7 +260,7 @@ async def test_what_was_loaded_is_freed_also_when_something_else_is_bad(
         async def aclose(self) -> None:
             closed.append("base")
 
-    monkeypatch.setattr(embed, "resolve_base", lambda *_, **__: Loaded())
+    monkeypatch.setattr(opening, "resolve_base", lambda *_, **__: Loaded())
     with pytest.raises(ModelSpecError, match="names no expert"):
         async with open_context("some/base", "nobody"):
             pass
@@ -281,8 +282,8 @@ async def test_bad_settings_are_told_before_anything_is_loaded(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("nothing may be loaded")
 
-    monkeypatch.setattr(embed, "resolve_base", load)
-    monkeypatch.setattr(embed, "import_libraries", load)
+    monkeypatch.setattr(opening, "resolve_base", load)
+    monkeypatch.setattr(opening, "import_libraries", load)
     with pytest.raises(InputError, match=next(iter(settings))):
         async with open_context(**settings):
             pass
