@@ -54,6 +54,8 @@ class Question(Record):
 
 def choice_letter(index: int) -> str:
     """Label of choice `index` (0-based): A, B, ... Z; raises ValueError beyond 26 choices."""
-    if not 0 <= index < 26:
-        raise ValueError(f"choice {index} has no letter: questions may have up to 26 choices")
+    if not 0 <= index < MAX_CHOICES:
+        raise ValueError(
+            f"choice {index} has no letter: questions may have up to {MAX_CHOICES} choices"
+        )
     return chr(ord("A") + index)

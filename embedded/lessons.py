@@ -10,7 +10,7 @@ from catts.agents.briefing import list_answers, list_candidates
 from catts.agents.expert import MODULES, Candidate, Module
 from catts.embedded.drawing import Look
 from catts.embedded.questions import name, place_name, solve
-from catts.embedded.scene import CELLS, Grade, Scene, misread
+from catts.embedded.scene import CELLS, Grade, misread
 from catts.embedded.world import Example
 from catts.prompts import PromptSet, format_choices
 
@@ -118,8 +118,7 @@ def _poorly_shown(example: Example, rng: random.Random) -> Example:
     """The same question on a picture in which things are missing or look like others."""
     kept = {c: t for c, t in example.scene.things.items() if rng.random() >= _POOR_ABSENT}
     things = misread(kept, _POOR_MISREAD, rng)
-    scene = example.scene
-    shown = Scene(things, scene.looks, scene.background, scene.specks)
+    shown = replace(example.scene, things=things)
     return replace(example, scene=shown, solution=solve(example.ask, things, rng))
 
 

@@ -208,16 +208,22 @@ def _policy(
     )
 
 
+def cross_fitted(
+    items: Sequence[Item], rows: Sequence[Samples], kind: ConfidenceKind
+) -> tuple[ConfidenceMap, ConfidenceMap]:
+    """Mappings for the questions of even and of odd place, each fitted on the other half."""
+    odd, even = (fit_map(items[i::2], rows[i::2], kind, "half") for i in (1, 0))
+    return odd, even
+
+
 def mapped_accuracy(
     base: TransformersEngine, items: Sequence[Item], rows: Sequence[Samples], kind: ConfidenceKind
 ) -> float:
     """Accuracy of the vote weighted by a mapping that was fitted on other questions."""
     won = []
-    for half in (0, 1):
-        fitted_on, asked = slice(1 - half, None, 2), slice(half, None, 2)
-        mapping = fit_map(items[fitted_on], rows[fitted_on], kind, "half")
+    for half, mapping in enumerate(cross_fitted(items, rows, kind)):
         policy = _policy(base, kind, mapping, "mapped")
-        won += [v.won("sample") for v in read_rows(items[asked], rows[asked], policy)]
+        won += [v.won("sample") for v in read_rows(items[half::2], rows[half::2], policy)]
     return float(np.mean(won))
 
 

@@ -11,7 +11,7 @@ from catts.agents.transformers_engine import TransformersEngine
 from catts.calibration import ConfidenceMap
 from catts.confidence import ConfidenceKind
 from catts.evals.collect import Collection, Samples
-from catts.evals.fitting import fit_map
+from catts.evals.fitting import cross_fitted, fit_map
 from catts.evals.items import Item, shuffled
 from catts.evals.metrics import cluster_bootstrap
 from catts.evals.rows import Row, row, row_of
@@ -66,10 +66,7 @@ class Sight:
         """The noise curve, and the smallest t that costs half the margin over shuffled images."""
         clean = self.clean(data, "validation, clean")
         blind = self.blind(data, "validation, shuffled")
-        halves = [
-            fit_map(data.items[1 - half :: 2], clean[1 - half :: 2], "top_k_mean", "half")
-            for half in (0, 1)
-        ]
+        halves = cross_fitted(data.items, clean, "top_k_mean")
         points = [self._point(data.items, 0, clean, clean, halves)]
         for t in NOISE_STEPS:
             points.append(self._point(data.items, t, self.noised(data, t), clean, halves))

@@ -13,6 +13,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Durability, StreamMode
+from pydantic import ValidationError
 
 from catts.agents.spec import BaseSpec, ExpertSpec
 from catts.errors import ImageError, InputError
@@ -24,6 +25,7 @@ from catts.graph.state import Input, Output
 from catts.graph.trace import Trace
 from catts.images import ImageSource, ImageStore
 from catts.question import Question
+from catts.records import first_problem
 
 Images = ImageSource | Sequence[ImageSource]
 """One image, or several in the order in which the question speaks of them."""
@@ -109,12 +111,11 @@ def ask(store: ImageStore, image: Images, question: str, choices: Sequence[str] 
     """
     several = isinstance(image, Sequence) and not isinstance(image, (str, bytes))
     sources = cast("Sequence[ImageSource]", image if several else (image,))
-    if not question.strip():
-        raise InputError("the question is blank; write one")
-    if len(choices) > 26:
-        raise InputError(f"{len(choices)} choices; a question may have up to 26")
-    digests = tuple(store.put(source) for source in sources)
-    return Question(text=question, images=digests, choices=tuple(choices))
+    try:  # before the images: a bad question leaves nothing in the store
+        asked = Question(text=question, choices=tuple(choices))
+    except ValidationError as error:
+        raise InputError(first_problem(error)) from error
+    return asked.model_copy(update={"images": tuple(store.put(source) for source in sources)})
 
 
 def as_node(context: Context) -> ForeignNode:

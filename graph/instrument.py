@@ -58,7 +58,7 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
 
     async def node(state: State, runtime: Runtime[Context]) -> Update:
         context = _checked(state, runtime, first=name == "sampler")
-        attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
+        attempt = _attempt(runtime)
         asked = state.question.digest
         _tell(runtime, Started(question=asked, node=name, attempt=attempt))
         began, start = time.time(), time.perf_counter()
@@ -96,8 +96,7 @@ def handler(name: Worker) -> Handler:
     async def handle(state: State, error: NodeError, runtime: Runtime[Context]) -> Command[str]:
         raised: object = error.error
         if isinstance(raised, NodeTimeoutError):
-            attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
-            raised = _failed(name, raised, raised.elapsed, attempt)
+            raised = _failed(name, raised, raised.elapsed, _attempt(runtime))
         if isinstance(raised, _Failed):
             update = _after_failure(state, raised, runtime.context)
             for event in events_of(name, state.question.digest, update):
@@ -181,6 +180,10 @@ def _after_failure(state: State, failed: _Failed, context: Context) -> Update:
         reason = "the planner failed, so the default order stands in"
         return facts | {"plan": PlanRecord(order=MODULES, reason=reason, source="default")}
     return facts
+
+
+def _attempt(runtime: Runtime[Context]) -> int:
+    return runtime.execution_info.node_attempt if runtime.execution_info else 1
 
 
 def _run(

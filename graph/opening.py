@@ -19,6 +19,7 @@ from catts.errors import InputError
 from catts.graph.context import Context, Policy
 from catts.graph.observer import Observer
 from catts.images import ImageStore
+from catts.records import first_problem
 
 
 @asynccontextmanager
@@ -100,10 +101,3 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     except ValidationError as error:
         if any(problem["loc"] for problem in error.errors()):
             raise InputError(first_problem(error)) from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing that pydantic found wrong, in one line and without the input."""
-    problem = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else problem["msg"].removeprefix("Value error, ")

@@ -32,7 +32,7 @@ from catts.graph.records import (
 )
 from catts.graph.state import Output
 from catts.question import Question
-from catts.records import Record
+from catts.records import Record, first_problem
 
 TRACE_VERSION = 1
 """Grows with every change of the record, from the first release on."""
@@ -179,9 +179,7 @@ def _parsed(line: str, where: str) -> Trace:
     try:
         return Trace.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "record"
-        raise TraceError(f"{where} is no whole trace: {place}: {first['msg']}") from error
+        raise TraceError(f"{where} is no whole trace: {first_problem(error)}") from error
 
 
 def _line(trace: Trace) -> bytes:
