@@ -21,7 +21,7 @@ class Candidate(Record):
     """One distinct answer among the samples, as the expert is told of it."""
 
     answer: str
-    """Canonical answer (`catts.accuracy.canonical`)."""
+    """Canonical answer (`catts.answers.canonical`)."""
     count: int = Field(ge=1)
     """Samples with this answer."""
     confidence: float

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from catts.accuracy import equivalent
+from catts.answers import equivalent
 from catts.embedded.questions import FAMILIES
 from catts.embedded.scene import GRADES
 from catts.embedded.world import Example, example

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from catts.accuracy import canonical, extract_answer
 from catts.agents.expert import Candidate
 from catts.agents.protocol import Sample
+from catts.answers import canonical, extract_answer, is_correct
 from catts.evals.items import Item
 from catts.graph.context import Policy
 from catts.graph.ledger import Ballot, Source, candidates, leader, sample_ballots, spokesman, tally
@@ -15,9 +15,8 @@ from catts.graph.records import SampleRecord
 
 
 def right(item: Item, sample: Sample) -> bool:
-    """Whether a completion answers the item's question."""
-    said = extract_answer(sample.text, item.question)
-    return said is not None and canonical(said, item.question) == gold(item)
+    """Whether a completion answers the item's question, a unit that it writes included."""
+    return is_correct(sample.text, item.example.answer, item.question)
 
 
 def gold(item: Item) -> str:

@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from catts.accuracy import equivalent
+from catts.answers import equivalent
 from catts.graph.ledger import SOURCES, tally
 from catts.graph.records import SampleRecord
 from catts.graph.trace import Trace

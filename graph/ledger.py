@@ -29,7 +29,7 @@ class Ballot(Record):
 
     source: Source
     answer: str
-    """Canonical answer (`catts.accuracy.canonical`)."""
+    """Canonical answer (`catts.answers.canonical`)."""
     weight: float = Field(ge=0, allow_inf_nan=False)
     """What it adds to the answer's votes. The samples' ballots sum to 1 between them."""
     reason: str

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from PIL.Image import Image
 
-from catts.accuracy import canonical, extract_answer
 from catts.agents.expert import MODULES, Vote
 from catts.agents.protocol import Sample, Usage
+from catts.answers import canonical, extract_answer
 from catts.errors import EngineError, RoleError
 from catts.graph.context import Context, Policy
 from catts.graph.ledger import (

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catts.accuracy import canonical, extract_answer
 from catts.agents.replies import parse_critique, parse_plan, parse_vote
+from catts.answers import canonical, extract_answer
 from catts.embedded.lessons import (
     Task,
     critique_of,

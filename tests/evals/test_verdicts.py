@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from catts.agents.protocol import Sample
 from catts.calibration import ConfidenceMap
 from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds
-from catts.evals.items import load_items
+from catts.evals.items import Item, load_items
 from catts.evals.planning import margin_gains
 from catts.evals.verdicts import Verdict, accuracy_of, gold, read_rows, right, turned_right
 from catts.graph.context import Policy
@@ -36,6 +37,15 @@ def test_right_is_about_the_answer_and_not_the_text():
     assert not right(ITEM, said("99", 1.0))
     assert not right(ITEM, Sample(text=f"I saw {TRUTH} of them, or not"))
     assert accuracy_of([ITEM], [[said(TRUTH, 1.0), said("99", 1.0)]]) == [[1.0, 0.0]]
+
+
+def test_right_sees_the_unit_that_an_answer_writes():
+    asked = replace(ITEM.example.ask, text="How long is the rod, in cm?", choices=())
+    solved = replace(ITEM.example.solution, answer="12 cm")
+    rod = Item(replace(ITEM.example, ask=asked, solution=solved))
+    assert right(rod, said("12", 1.0))
+    assert right(rod, said("12 cm", 1.0))
+    assert not right(rod, said("12 m", 1.0))
 
 
 @given(st.lists(st.tuples(st.sampled_from([TRUTH, "98", "99"]), st.floats(0.1, 30)), min_size=1))

@@ -1,24 +1,16 @@
-r"""Is an answer right? Extraction, one canonical key per answer, and equivalence by math-verify.
-
-Three steps, each usable alone: `extract_answer` reads a completion, `canonical` gives the key
-under which ballots are counted, `equivalent` compares two answers. Model output is untrusted: text
-is cut, regular expressions run in linear time, and anything that needs algebra is compared in a
-process that is ended after a second.
-"""
+"""Whether two answers mean the same: at once where reading is enough, else by math-verify."""
 
 import logging
 import re
 from typing import Literal, NamedTuple
 
-from catts.canonical import Reading, asks_percent, canonical, choice_of, read
+from catts.answers.brackets import nesting_depth
+from catts.answers.extraction import extract_answer
+from catts.answers.math_process import MATH
+from catts.answers.numerals import same_number
+from catts.answers.reading import Reading, asks_percent, choice_of, read
 from catts.errors import AnswerTimeoutError
-from catts.extraction import extract_answer
-from catts.latex import nesting_depth
-from catts.math_process import MATH
-from catts.numerals import same_number
 from catts.question import Question
-
-__all__ = ["Comparison", "canonical", "compare", "equivalent", "extract_answer", "is_correct"]
 
 _log = logging.getLogger(__name__)
 

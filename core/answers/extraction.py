@@ -8,8 +8,8 @@ in which nothing is marked has no answer.
 
 import re
 
-from catts.canonical import MAX_ANSWER_CHARS, canonical, choice_of
-from catts.latex import matching_braces
+from catts.answers.brackets import matching_braces
+from catts.answers.reading import MAX_ANSWER_CHARS, canonical, choice_of
 from catts.question import Question
 
 MAX_TEXT_CHARS = 64_000

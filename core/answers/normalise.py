@@ -1,11 +1,11 @@
 """One way of writing: Unicode, LaTeX mark-up and wrappers of an answer brought to a plain form.
 
-Nothing here decides what an answer means; `catts.canonical` does.
+Nothing here decides what an answer means; `catts.answers.reading` does.
 """
 
 import re
 
-from catts.latex import enclosed
+from catts.answers.brackets import enclosed
 
 _CHARACTERS = str.maketrans(
     {

@@ -1,4 +1,4 @@
-"""The process in which math-verify runs; started by `catts.math_process`, never imported.
+"""The process in which math-verify runs; started by `catts.answers.math_process`, never imported.
 
 It imports math-verify once, then forks a child for every comparison. A child that exceeds its CPU
 time is ended by the kernel (even inside a big-integer power, where no Python handler would run),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catts.accuracy import canonical
+from catts.answers import canonical
 from catts.question import Question
 
 FREE = Question(text="What is the value?")
@@ -197,7 +197,7 @@ def test_hostile_answers_cost_little(answer: str) -> None:
 
 def test_the_key_needs_neither_sympy_nor_pillow() -> None:
     code = (
-        "import sys; from catts.accuracy import canonical; from catts.question import Question;"
+        "import sys; from catts.answers import canonical; from catts.question import Question;"
         "canonical('2/4', Question(text='q'));"
         "sys.exit(any(name in sys.modules for name in ('sympy', 'math_verify', 'PIL', 'torch')))"
     )

@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catts import math_process
-from catts.accuracy import canonical, compare, equivalent, is_correct
+from catts.answers import canonical, compare, equivalent, is_correct, math_process
+from catts.answers.math_process import MATH, MathProcess
 from catts.errors import AnswerTimeoutError
-from catts.math_process import MATH, MathProcess
 from catts.question import Question
 
 FREE = Question(text="What is the value?")
@@ -217,7 +216,7 @@ def test_a_timeout_is_visible(caplog: pytest.LogCaptureFixture) -> None:
     answer = "x^{99^{99}}+(x+1)^{999}"
     comparison = compare(answer, "x+1", FREE)
     assert comparison == (False, "math_verify", "comparing two answers took more than 1 s")
-    with caplog.at_level(logging.WARNING, logger="catts.accuracy"):
+    with caplog.at_level(logging.WARNING, logger="catts.answers.equivalence"):
         assert not equivalent(answer, "x+1", FREE)
     assert "count as different" in caplog.text
 
@@ -277,7 +276,7 @@ async def test_an_event_loop_keeps_running_meanwhile() -> None:
 def test_a_forked_child_has_a_worker_of_its_own() -> None:
     code = """
 import os, sys
-from catts.math_process import MATH
+from catts.answers.math_process import MATH
 assert MATH.equal("x+1", "1+x")
 parents = MATH._process.pid
 child = os.fork()
@@ -294,7 +293,7 @@ print(parents)
 
 def test_the_worker_ends_though_the_process_was_killed() -> None:
     code = (
-        "import os; from catts.math_process import MATH; MATH.equal('x+1', '1+x');"
+        "import os; from catts.answers.math_process import MATH; MATH.equal('x+1', '1+x');"
         "print(MATH._process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     _assert_ended(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False))

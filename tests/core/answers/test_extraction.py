@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catts.accuracy import canonical, extract_answer
+from catts.answers import canonical, extract_answer
 from catts.question import Question
 
 FREE = Question(text="What is the value?")

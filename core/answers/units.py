@@ -2,7 +2,7 @@
 
 import re
 
-from catts.numerals import NUMBER_WORDS, PART_WORDS
+from catts.answers.numerals import NUMBER_WORDS, PART_WORDS
 
 _NAMES: dict[str, str] = {
     "mm": "mm millimeter millimeters millimetre millimetres",

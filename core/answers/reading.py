@@ -3,7 +3,7 @@ r"""One key for all the ways of writing an answer.
 Ballots are keyed by `canonical`, so 2/4 and 0.5, (B) and the text of choice B, 1,000 and 1000,
 `\frac{1}{3}` and 1/3, 12 and 12 cm, x = 3 and 3 are each one candidate. A unit or a left-hand side
 is left out of the key, since samples of one question differ in whether they write it, hardly in
-which one; `catts.accuracy.equivalent` still tells 12 cm from 12 m and x = 3 from y = 3.
+which one; `catts.answers.equivalent` still tells 12 cm from 12 m and x = 3 from y = 3.
 """
 
 import hashlib
@@ -11,17 +11,17 @@ import re
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from catts.latex import enclosed, split_list
-from catts.normalise import normalise
-from catts.numerals import (
+from catts.answers.brackets import enclosed, split_list
+from catts.answers.normalise import normalise
+from catts.answers.numerals import (
     NUMBER_WORDS,
     PART_WORDS,
     PLURAL_PARTS,
     leading_number,
     show_number,
 )
+from catts.answers.units import CURRENCIES, repeats_question, unit_of
 from catts.question import Question, choice_letter
-from catts.units import CURRENCIES, repeats_question, unit_of
 
 MAX_ANSWER_CHARS = 1000
 """Longest answer that is read; a longer one stands for itself alone, under a digest."""
