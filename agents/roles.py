@@ -12,11 +12,12 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from PIL.Image import Image
 
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
-from catts.agents.expert import Candidate, Critique, Plan, Role, RoleResult, Vote
+from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
 from catts.agents.failures import describe, secrets_of
 from catts.agents.protocol import Usage
 from catts.agents.replies import MAX_REPLY_CHARS, ReplyError, parse_critique, parse_plan, parse_vote
 from catts.errors import RoleError
+from catts.names import Role
 from catts.prompts import PromptSet, format_choices, load_prompts
 from catts.question import Question
 

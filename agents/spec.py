@@ -11,12 +11,13 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from catts.agents.chat_model import EngineChatModel
-from catts.agents.expert import Expert, Role
+from catts.agents.expert import Expert
 from catts.agents.panel import ExpertPanel
 from catts.agents.protocol import Engine
 from catts.agents.providers import OWN_FORMAT, provider_model, server_model, split_url
 from catts.agents.roles import ROLE_TIMEOUT, ChatExpert
 from catts.errors import ModelSpecError
+from catts.names import Role
 
 if TYPE_CHECKING:
     from catts.agents.transformers_engine import TransformersEngine

@@ -71,7 +71,7 @@ class DemoSummary(Record):
     pass_at_1: float
     majority: float
     ca_tts: float
-    failed_roles: int
+    failed_nodes: int
     """Nodes that failed, over all questions."""
     seconds: float
     """Wall clock, loading the models included."""
@@ -148,7 +148,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
         pass_at_1=accuracy([q.pass_at_1 for q in questions]),
         majority=accuracy([q.majority for q in questions]),
         ca_tts=accuracy([q.right for q in questions]),
-        failed_roles=sum(len(trace.failed_roles) for trace, _ in asked),
+        failed_nodes=sum(len(trace.failed_nodes) for trace, _ in asked),
         seconds=time.perf_counter() - started,
         traces=traces,
     )
@@ -215,8 +215,8 @@ def _table(summary: DemoSummary) -> Table:
     table.add_row("pass@1 (mean over the samples)", f"{summary.pass_at_1:.3f}")
     table.add_row("majority of the samples", f"{summary.majority:.3f}")
     table.add_row("CA-TTS", f"{summary.ca_tts:.3f}", style="bold")
-    if summary.failed_roles:
-        table.add_row("failed roles", str(summary.failed_roles), style="red")
+    if summary.failed_nodes:
+        table.add_row("failed roles", str(summary.failed_nodes), style="red")
     return table
 
 

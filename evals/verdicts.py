@@ -9,9 +9,10 @@ from catts.agents.protocol import Sample
 from catts.answers import canonical, extract_answer, is_correct
 from catts.evals.items import Item
 from catts.graph.context import Policy
-from catts.graph.ledger import Ballot, Source, candidates, leader, sample_ballots, spokesman, tally
+from catts.graph.ledger import Ballot, candidates, leader, sample_ballots, spokesman, tally
 from catts.graph.nodes import read_sample
 from catts.graph.records import SampleRecord
+from catts.names import Source
 
 
 def right(item: Item, sample: Sample) -> bool:

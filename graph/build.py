@@ -1,6 +1,6 @@
 """The state machine, put together.
 
-sampler -> route -> {planner, voter, critic, reanswer, self_check} -> route -> ... -> decide
+start -> route -> {sampler, planner, voter, critic, reanswer, self_check} -> route ... -> decide
 
 Every worker returns to `route`, which decides and records the next edge; `parallel` simply names
 several nodes at once. LangGraph retries a worker whose connection failed, ends it after its time
@@ -19,13 +19,10 @@ from langgraph.types import Checkpointer, RetryPolicy, TimeoutPolicy
 
 from catts.graph import nodes
 from catts.graph.context import Context
-from catts.graph.instrument import handler, route, settle, transient, worker
-from catts.graph.records import STEPS, Worker
+from catts.graph.instrument import LONGEST_RUN, handler, route, settle, start, transient, worker
 from catts.graph.routing import chosen
 from catts.graph.state import CHECKPOINT_TYPES, Input, Output, State
-
-RECURSION_LIMIT = 32
-"""Most super-steps of a run; the longest route, planner and all modules, takes 13."""
+from catts.names import STEPS, Worker
 
 NODE_TIMEOUT = 600.0
 """Seconds that one attempt of a node may take."""
@@ -77,16 +74,18 @@ def build_graph(
             error_handler=handler(name),
         )
         builder.add_edge(name, "route")
+    builder.add_node("start", start)
     builder.add_node("route", route)
     builder.add_node("decide", settle)
-    builder.add_edge(START, "sampler")
+    builder.add_edge(START, "start")
+    builder.add_edge("start", "route")
     builder.add_conditional_edges("route", chosen, list(STEPS))
     builder.add_edge("decide", END)
     saver = (
         _allowing(checkpointer) if isinstance(checkpointer, BaseCheckpointSaver) else checkpointer
     )
     graph = builder.compile(checkpointer=saver, name="catts")
-    return graph.with_config(recursion_limit=RECURSION_LIMIT)
+    return graph.with_config(recursion_limit=LONGEST_RUN)
 
 
 def _allowing(saver: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:

@@ -203,7 +203,7 @@ def summary(trace: Trace) -> str:
     else:
         share = trace.votes[trace.answer] / math.fsum(trace.votes.values())
         line = f"{trace.answer_text or trace.answer} ({share:.0%} of the votes)"
-    return line + (f"; failed: {', '.join(trace.failed_roles)}" if trace.failed_roles else "")
+    return line + (f"; failed: {', '.join(trace.failed_nodes)}" if trace.failed_nodes else "")
 
 
 async def _run(

@@ -5,17 +5,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Literal, Protocol
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.errors import NodeError, NodeTimeoutError
 from langgraph.runtime import Runtime
-from langgraph.types import Command, Overwrite
+from langgraph.types import Command
 from pydantic import BaseModel
 
-from catts.agents.expert import MODULES
 from catts.agents.protocol import Usage
 from catts.errors import (
     CattsError,
     ContextMismatchError,
     EngineError,
+    InputError,
     MissingContextError,
     NodeFailedError,
     RoleError,
@@ -24,9 +25,10 @@ from catts.graph.context import Context
 from catts.graph.events import Started, events_of
 from catts.graph.nodes import Work, decide
 from catts.graph.observer import Span
-from catts.graph.records import Failure, NodeRun, PlanRecord, Worker
+from catts.graph.records import Failure, NodeRun, PlanRecord
 from catts.graph.routing import decide_route
 from catts.graph.state import State, Update, fresh
+from catts.names import MODULES, Worker
 
 
 class Node(Protocol):
@@ -39,6 +41,9 @@ class Node(Protocol):
 Handler = Callable[..., Awaitable[Command[str]]]
 """An error handler; LangGraph injects a `NodeError`, for which its own types have no name."""
 
+
+LONGEST_RUN = 24
+"""Most super-steps that a run can take, failures and a resumption included."""
 
 _MAX_MESSAGE = 500
 _FORESEEN = (RoleError, EngineError, ConnectionError, TimeoutError)
@@ -57,7 +62,7 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
     """The graph's node around `work`, which asks a model."""
 
     async def node(state: State, runtime: Runtime[Context]) -> Update:
-        context = _checked(state, runtime, first=name == "sampler")
+        context = _checked(state, runtime)
         attempt = _attempt(runtime)
         asked = state.question.digest
         _tell(runtime, Started(question=asked, node=name, attempt=attempt))
@@ -71,7 +76,7 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
                     failed = _failed(name, error, time.perf_counter() - start, attempt)
                     raise
                 run = _run(name, "ok", usage, time.perf_counter() - start, attempt, began)
-                update = update | {"runs": Overwrite((run,)) if name == "sampler" else (run,)}
+                update = update | {"runs": (run,)}
                 if span is not None:
                     span.result(update)
         except _FORESEEN as error:
@@ -98,12 +103,12 @@ def handler(name: Worker) -> Handler:
         if isinstance(raised, NodeTimeoutError):
             raised = _failed(name, raised, raised.elapsed, _attempt(runtime))
         if isinstance(raised, _Failed):
-            update = _after_failure(state, raised, runtime.context)
+            update = _after_failure(raised)
             for event in events_of(name, state.question.digest, update):
                 _tell(runtime, event)
             return Command(update=update, goto="route")
         if not isinstance(raised, BaseException):
-            return Command(goto="sampler" if name == "sampler" else "route")
+            return Command(goto="route")
         # a new object: LangGraph takes the very one that failed for handled, and goes on silently
         if isinstance(raised, CattsError):
             raise type(raised)(*raised.args) from raised
@@ -113,6 +118,17 @@ def handler(name: Worker) -> Handler:
         ) from raised
 
     return handle
+
+
+async def start(state: State, runtime: Runtime[Context], config: RunnableConfig) -> Update:
+    """Begin a question with a whole new state, so that a thread can be asked a second one."""
+    context = _given(runtime)
+    limit = config.get("recursion_limit", LONGEST_RUN)
+    if limit < LONGEST_RUN:
+        raise InputError(
+            f"a run may take {LONGEST_RUN} steps and recursion_limit allows {limit}; leave it out"
+        )
+    return fresh(context.fingerprint)
 
 
 async def route(state: State, runtime: Runtime[Context]) -> Update:
@@ -156,14 +172,19 @@ def transient(error: Exception) -> bool:
     return False
 
 
-def _checked(state: State, runtime: Runtime[Context], *, first: bool = False) -> Context:
+def _given(runtime: Runtime[Context]) -> Context:
     context: object = runtime.context
     if not isinstance(context, Context):
         raise MissingContextError(
             f"the graph needs a catts Context and got {type(context).__name__}; call it with "
             "context=Context.of(engine, expert), or embed it with as_node(context)"
         )
-    if not first and state.context_fingerprint != context.fingerprint:
+    return context
+
+
+def _checked(state: State, runtime: Runtime[Context]) -> Context:
+    context = _given(runtime)
+    if state.context_fingerprint != context.fingerprint:
         raise ContextMismatchError(
             "this checkpoint was made with other models, prompts or policy; resume it with the "
             "context that it was started with, or ask the question again on a new thread"
@@ -171,12 +192,9 @@ def _checked(state: State, runtime: Runtime[Context], *, first: bool = False) ->
     return context
 
 
-def _after_failure(state: State, failed: _Failed, context: Context) -> Update:
-    name = failed.failure.node
+def _after_failure(failed: _Failed) -> Update:
     facts: Update = {"failures": (failed.failure,), "runs": (failed.run,)}
-    if name == "sampler":
-        return fresh(context.fingerprint, **facts)
-    if name == "planner":
+    if failed.failure.node == "planner":
         reason = "the planner failed, so the default order stands in"
         return facts | {"plan": PlanRecord(order=MODULES, reason=reason, source="default")}
     return facts

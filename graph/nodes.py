@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL.Image import Image
 
-from catts.agents.expert import MODULES, Vote
+from catts.agents.expert import Vote
 from catts.agents.protocol import Sample, Usage
 from catts.answers import canonical, extract_answer
 from catts.errors import EngineError, RoleError
@@ -32,7 +32,8 @@ from catts.graph.records import (
     SampleRecord,
     VoteRecord,
 )
-from catts.graph.state import State, Update, fresh
+from catts.graph.state import State, Update
+from catts.names import MODULES
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
 
@@ -45,16 +46,12 @@ class Work(NamedTuple):
 
 
 async def sampler(state: State, context: Context) -> Work:
-    """Draw the samples, weigh them by their confidence: V_internal.
-
-    The first node of a question: it starts a whole new state, so a thread may hold a second one.
-    """
+    """Draw the samples, weigh them by their confidence: V_internal."""
     policy = context.policy
     images = await _images(state.question, context)
     generation = await context.engine.sample(state.question, images, policy.sampling)
     samples = tuple(read_sample(s, state.question, policy) for s in generation.samples)
-    update = fresh(context.fingerprint, samples=samples, ballots=sample_ballots(samples))
-    return Work(update, generation.usage)
+    return Work({"samples": samples, "ballots": sample_ballots(samples)}, generation.usage)
 
 
 async def planner(state: State, context: Context) -> Work:

@@ -28,9 +28,9 @@ from catts.graph.records import (
     PlanRecord,
     SampleRecord,
     VoteRecord,
-    Worker,
 )
 from catts.graph.state import Output
+from catts.names import Worker
 from catts.question import Question
 from catts.records import Record, first_problem
 
@@ -74,7 +74,7 @@ class Trace(Record):
     reanswer: SampleRecord | None
     self_check: ContrastRecord | None
     usage: Cost
-    failed_roles: tuple[Worker, ...]
+    failed_nodes: tuple[Worker, ...]
     """Nodes that failed; `failures` says how."""
     failures: tuple[Failure, ...]
     engine: str
@@ -101,7 +101,7 @@ class Trace(Record):
         return cls(
             **facts,
             usage=_cost(output.runs),
-            failed_roles=tuple(dict.fromkeys(f.node for f in output.failures)),
+            failed_nodes=tuple(dict.fromkeys(f.node for f in output.failures)),
             engine=context.engine.name,
             expert=context.expert.name,
             policy=context.policy,

@@ -138,7 +138,7 @@ def test_ask_json_has_everything_and_votes_are_the_ballots_sum(run, picture, tin
     assert len(out.splitlines()) == 1
     result = json.loads(out)
     wanted = {"answer", "votes", "ballots", "samples", "plan", "route", "critique", "usage",
-              "failed_roles"}  # fmt: skip
+              "failed_nodes"}  # fmt: skip
     assert wanted <= result.keys()
     assert len(result["samples"]) == 2
     assert {"text", "answer", "confidence", "confidence_kind"} <= result["samples"][0].keys()

@@ -48,7 +48,7 @@ async def test_a_wrong_answer_is_called_wrong(picture):
     assert "wrong, it is 7" in await told(picture, gold="7")
 
 
-async def test_failed_roles_are_shown(picture):
+async def test_failed_nodes_are_shown(picture):
     expert = ScriptedExpert(fail={"voter": RoleError("voter", "no reply in 3 s")})
     text = await told(picture, expert=expert)
     assert "failed" in text

@@ -5,17 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catts.graph.ledger import (
-    SOURCES,
-    Ballot,
-    candidates,
-    leader,
-    sample_ballots,
-    spokesman,
-    tally,
-)
+from catts.graph.ledger import Ballot, candidates, leader, sample_ballots, spokesman, tally
 from catts.graph.records import SampleRecord
 from catts.graph.state import gather
+from catts.names import SOURCES
 
 
 def sample(answer: str | None, weight: float | None, text: str = "") -> SampleRecord:

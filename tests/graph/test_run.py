@@ -16,13 +16,21 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
-from catts.agents.expert import MODULES
-from catts.errors import EngineError, ImageError, MissingContextError, NodeFailedError, RoleError
+from catts.errors import (
+    EngineError,
+    ImageError,
+    InputError,
+    MissingContextError,
+    NodeFailedError,
+    RoleError,
+)
 from catts.graph.build import build_graph
 from catts.graph.context import Context
 from catts.graph.embed import answer, summary
+from catts.graph.instrument import LONGEST_RUN
 from catts.graph.ledger import tally
 from catts.graph.trace import Trace
+from catts.names import MODULES
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
 
@@ -53,7 +61,7 @@ async def test_a_paper_run_casts_every_ballot_of_the_formula() -> None:
     assert trace.votes["4"] == pytest.approx(3.0 / 7.5 + 0.4 * 0.75 + 0.3)
     assert trace.answer == "4"
     assert [step for d in trace.route for step in d.to] == [
-        "planner", "critic", "reanswer", "voter", "self_check", "decide",
+        "sampler", "planner", "critic", "reanswer", "voter", "self_check", "decide",
     ]  # fmt: skip
     assert engine.calls == ["sample", "reanswer", "contrast"]
     assert expert.calls == ["planner", "critic", "voter"]
@@ -211,7 +219,7 @@ async def test_a_failing_role_changes_no_other_ballot(node: str, routing: str) -
     whole = await run(routing=routing)
     trace = await run(ScriptedEngine(fail=engine_fails), ScriptedExpert(fail=expert_fails), routing)
     assert trace.answer is not None
-    assert trace.failed_roles == (node,)
+    assert trace.failed_nodes == (node,)
     assert others(trace) == others(whole, *lost)
     assert trace.failures[0].message
     run_of = {n.node: n for n in trace.usage.nodes}
@@ -229,7 +237,7 @@ async def test_every_module_failing_still_answers_from_the_samples() -> None:
         ScriptedExpert(fail={r: RoleError(r, "down") for r in ("planner", "voter", "critic")}),
     )
     assert trace.answer == "3"
-    assert trace.failed_roles == ("planner", "voter", "critic", "self_check")
+    assert trace.failed_nodes == ("planner", "voter", "critic", "self_check")
     assert others(trace, "sample") == []
 
 
@@ -274,13 +282,13 @@ async def test_unreadable_modules_cast_no_ballot() -> None:
 )
 async def test_a_plugged_in_voter_is_checked(votes: dict[str, float]) -> None:
     trace = await run(expert=ScriptedExpert(votes=votes))
-    assert trace.failed_roles == ("voter",)
+    assert trace.failed_nodes == ("voter",)
     assert others(trace, "sample", "critic", "self_check") == []
 
 
 async def test_a_plugged_in_planner_is_checked() -> None:
     trace = await run(expert=ScriptedExpert(order=("voter", "voter", "critic")))
-    assert trace.failed_roles == ("planner",)
+    assert trace.failed_nodes == ("planner",)
     assert trace.answer is not None
 
 
@@ -443,8 +451,34 @@ async def test_a_single_node_runs_alone(picture: Image.Image) -> None:
         await build_graph()
         .nodes["sampler"]
         .bound.ainvoke(
-            State(question=question),
+            State(question=question, context_fingerprint=context.fingerprint),
             {"configurable": {"__pregel_runtime": Runtime(context=context)}},
         )
     )
     assert len(update["samples"]) == 4
+
+
+@pytest.mark.parametrize("failing", [(), ("planner", "voter", "critic"), ("sampler",)])
+async def test_the_longest_run_fits_the_limit(failing: tuple[str, ...]) -> None:
+    order = ("critic", "voter", "self_check")
+    expert = ScriptedExpert(order=order, fail={r: RoleError(r, "no") for r in failing})
+    engine = ScriptedEngine(fail={"sample": EngineError("no")} if "sampler" in failing else {})
+    context = Context.of(engine, expert, routing="paper")
+    question = Question(text="?", images=(context.images.put(PICTURE),))
+    steps = 0
+    async for _ in build_graph().astream(
+        {"question": question}, context=context, stream_mode="updates"
+    ):
+        steps += 1
+    assert steps <= LONGEST_RUN - 4, "and some to spare for a run that is resumed"
+
+
+async def test_a_limit_that_is_too_small_is_told_before_anything_is_asked() -> None:
+    engine = ScriptedEngine()
+    context = Context.of(engine, ScriptedExpert(), routing="paper")
+    question = Question(text="?", images=(context.images.put(PICTURE),))
+    with pytest.raises(InputError, match="recursion_limit"):
+        await build_graph().ainvoke(
+            {"question": question}, {"recursion_limit": 10}, context=context
+        )
+    assert engine.calls == []
