@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from shutil import which
 
+from PIL.Image import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -23,7 +24,6 @@ from catts.errors import InputError
 from catts.evals.metrics import accuracy, majority_at_k
 from catts.evals.thumbnail import thumbnail
 from catts.graph.account import account
-from catts.graph.context import Context
 from catts.graph.embed import answer
 from catts.graph.events import Event
 from catts.graph.live import doing
@@ -128,7 +128,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
                         context=context,
                         on_event=show,
                     )
-                    pictures = _save_pictures(trace, context, out, index)
+                    pictures = _save_pictures(trace, shown.image, out, index)
                     record = _grade(shown, trace, pictures)
                     title = f"{record.id}: {record.family}, {_SIGHT[shown.grade]}"
                     if console.is_terminal:
@@ -188,9 +188,8 @@ def _grade(shown: Example, trace: Trace, pictures: tuple[Path, ...]) -> DemoQues
     )
 
 
-def _save_pictures(trace: Trace, context: Context, folder: Path, index: int) -> tuple[Path, ...]:
+def _save_pictures(trace: Trace, clean: Image, folder: Path, index: int) -> tuple[Path, ...]:
     """The clean picture, and the noised one of the self-check if there was one."""
-    clean = context.images.get(trace.question.images[0])
     pictures = {f"{index:03d}.png": clean}
     if trace.self_check is not None:
         pictures[f"{index:03d}-noised.png"] = render(trace.self_check.noised[0], clean)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -144,6 +144,10 @@ class Context:
             "policy": self.policy.model_dump(mode="json"),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def for_one_run(self) -> Self:
+        """The same context with an image store that is let go with it; a folder stays shared."""
+        return replace(self, images=self.images.on_same_folder())
 
     async def aclose(self) -> None:
         """Free the models; calling it twice is harmless."""

@@ -18,10 +18,13 @@ from catts.errors import ImageError, InputError, ModelSpecError, RoleError
 from catts.graph import opening
 from catts.graph.build import build_graph
 from catts.graph.context import Context
-from catts.graph.embed import answer, answer_sync, as_node, as_tool
+from catts.graph.embed import answer, answer_sync
 from catts.graph.events import Answered, BallotCast, Event, Failed, Routed, parse_event
+from catts.graph.node import as_node
 from catts.graph.opening import open_context
+from catts.graph.tool import as_tool
 from catts.graph.trace import Trace
+from catts.images import ImageStore, image_digest, load_image
 from catts.question import Question
 
 
@@ -45,8 +48,20 @@ async def test_several_images_keep_their_order(picture: Image.Image, tmp_path: P
     Image.new("RGB", (5, 7)).save(path)
     held = context()
     trace = await answer([picture, path], "?", context=held)
-    assert [held.images.get(d).size for d in trace.question.images] == [(24, 16), (5, 7)]
+    digests = tuple(image_digest(load_image(source)) for source in (picture, path))
+    assert trace.question.images == digests
     assert held.engine.sizes == [(24, 16), (5, 7)]  # type: ignore[attr-defined]
+
+
+async def test_pictures_are_let_go_unless_the_store_has_a_folder(
+    picture: Image.Image, tmp_path: Path
+) -> None:
+    held = context()
+    trace = await answer(picture, "?", context=held)
+    assert trace.question.images[0] not in held.images
+    kept = context(images=ImageStore(tmp_path))
+    trace = await answer(picture, "?", context=kept)
+    assert trace.question.images[0] in kept.images
 
 
 async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> None:
@@ -189,7 +204,7 @@ async def test_callbacks_pass_through_another_graph(picture: Image.Image) -> Non
 
 
 async def test_a_node_without_a_question_says_what_it_reads() -> None:
-    with pytest.raises(InputError, match="reads `image` and `question`"):
+    with pytest.raises(InputError, match="reads"):
         await parent(context()).ainvoke({"question": "?"}, context={"unit": "dots"})
 
 
