@@ -79,6 +79,10 @@ def ask(
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds for one request to the expert.")
     ] = None,
+    node_timeout: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds for one step of the run [default: 600]."),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda, of local models [default: what is there].")
     ] = None,
@@ -102,6 +106,8 @@ def ask(
         settings: dict[str, Any] = {"samples": samples, "routing": routing, "seed": seed}
         if max_new_tokens is not None:
             settings["max_new_tokens"] = max_new_tokens
+        if node_timeout is not None:
+            settings["node_timeout"] = node_timeout
         trace = ask_live(
             picture,
             question,
@@ -123,6 +129,8 @@ def ask(
             typer.echo(f"warning: {note}", err=True)
     else:
         Console().print(account(trace, title=str(image), note=note))
+    if trace.answer is None:
+        raise typer.Exit(1)
 
 
 @app.command()

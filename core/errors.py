@@ -56,5 +56,9 @@ class MissingContextError(CattsError):
     """The graph was called without a context, or with something that is none."""
 
 
+class NodeTimeoutError(CattsError):
+    """A node of the graph took longer than its limit; it has failed, and the run goes on."""
+
+
 class NodeFailedError(CattsError):
     """A node of the graph failed in a way that nobody foresaw; `__cause__` is what was raised."""

@@ -1,17 +1,19 @@
 """What surrounds every node: the context check, the observer, the clock, events, and failures."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Literal, Protocol
+from typing import Protocol
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.errors import NodeError, NodeTimeoutError
+from langgraph.config import get_config
+from langgraph.errors import NodeError
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from pydantic import BaseModel
 
 from catts.agents.protocol import Usage
+from catts.agents.waiting import WAITING
 from catts.errors import (
     CattsError,
     ContextMismatchError,
@@ -19,6 +21,7 @@ from catts.errors import (
     InputError,
     MissingContextError,
     NodeFailedError,
+    NodeTimeoutError,
     RoleError,
 )
 from catts.graph.context import Context
@@ -46,16 +49,17 @@ LONGEST_RUN = 24
 """Most super-steps that a run can take, failures and a resumption included."""
 
 _MAX_MESSAGE = 500
-_FORESEEN = (RoleError, EngineError, ConnectionError, TimeoutError)
+_FORESEEN = (RoleError, EngineError, NodeTimeoutError, ConnectionError, TimeoutError)
 
 
 class _Failed(Exception):  # noqa: N818 - a carrier between node and handler, never seen by callers
     """A foreseen failure of a node, on its way to the node's error handler."""
 
-    def __init__(self, failure: Failure, run: NodeRun) -> None:
+    def __init__(self, failure: Failure, run: NodeRun, *, again: bool) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.run = run
+        self.again = again
 
 
 def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> Node:
@@ -66,16 +70,18 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
         attempt = _attempt(runtime)
         asked = state.question.digest
         _tell(runtime, Started(question=asked, node=name, attempt=attempt))
-        began, start = time.time(), time.perf_counter()
+        began, clock = time.time(), time.perf_counter()
         failed: _Failed | None = None
         try:
             async with _span(context, name, asked) as span:
                 try:
-                    update, usage = await work(state, context)
+                    update, usage = await _in_time(name, work(state, context), context.node_timeout)
                 except _FORESEEN as error:
-                    failed = _failed(name, error, time.perf_counter() - start, attempt)
+                    run = _run(name, error, time.perf_counter() - clock, attempt, began)
+                    again = attempt < context.attempts and _transient(error)
+                    failed = _Failed(_failure(name, error), run, again=again)
                     raise
-                run = _run(name, "ok", usage, time.perf_counter() - start, attempt, began)
+                run = _run(name, usage, time.perf_counter() - clock, attempt, began)
                 update = update | {"runs": (run,)}
                 if span is not None:
                     span.result(update)
@@ -100,8 +106,6 @@ def handler(name: Worker) -> Handler:
 
     async def handle(state: State, error: NodeError, runtime: Runtime[Context]) -> Command[str]:
         raised: object = error.error
-        if isinstance(raised, NodeTimeoutError):
-            raised = _failed(name, raised, raised.elapsed, _attempt(runtime))
         if isinstance(raised, _Failed):
             update = _after_failure(raised)
             for event in events_of(name, state.question.digest, update):
@@ -120,10 +124,10 @@ def handler(name: Worker) -> Handler:
     return handle
 
 
-async def start(state: State, runtime: Runtime[Context], config: RunnableConfig) -> Update:
+async def start(state: State, runtime: Runtime[Context]) -> Update:
     """Begin a question with a whole new state, so that a thread can be asked a second one."""
     context = _given(runtime)
-    limit = config.get("recursion_limit", LONGEST_RUN)
+    limit = get_config().get("recursion_limit", LONGEST_RUN)
     if limit < LONGEST_RUN:
         raise InputError(
             f"a run may take {LONGEST_RUN} steps and recursion_limit allows {limit}; leave it out"
@@ -157,19 +161,42 @@ async def settle(state: State, runtime: Runtime[Context]) -> Update:
     return update
 
 
-def transient(error: Exception) -> bool:
+def again(error: Exception) -> bool:
+    """Whether a worker that failed with `error` is tried again."""
+    return isinstance(error, _Failed) and error.again
+
+
+def _transient(error: Exception) -> bool:
     """Whether trying again may help: a connection failed, here or as the cause.
 
     A node that used up its own time limit is not tried again: the limit bounds the run's time.
     """
-    if isinstance(error, NodeTimeoutError):
-        return False
     link: BaseException | None = error
-    while link is not None:
+    while link is not None and not isinstance(link, NodeTimeoutError):
         if isinstance(link, (ConnectionError, TimeoutError)):
             return True
         link = link.__cause__
     return False
+
+
+async def _in_time(name: Worker, work: Awaitable[Work], limit: float | None) -> Work:
+    """Await `work` for `limit` seconds at most, its waiting for a turn at an engine left out."""
+    if limit is None:
+        return await work
+    now = asyncio.get_running_loop().time
+    timer = asyncio.timeout(limit)
+    token = WAITING.set(lambda: timer.reschedule(now() + limit))
+    try:
+        async with timer:
+            return await work
+    except TimeoutError as error:
+        if not timer.expired():
+            raise
+        raise NodeTimeoutError(
+            f"the {name} took longer than {limit:g} s; allow more (node_timeout), or ask for less"
+        ) from error
+    finally:
+        WAITING.reset(token)
 
 
 def _given(runtime: Runtime[Context]) -> Context:
@@ -205,39 +232,24 @@ def _attempt(runtime: Runtime[Context]) -> int:
 
 
 def _run(
-    name: Worker,
-    status: Literal["ok", "failed"],
-    usage: Usage,
-    seconds: float,
-    attempts: int,
-    started: float,
+    name: Worker, outcome: Usage | Exception, seconds: float, attempt: int, started: float
 ) -> NodeRun:
+    usage = outcome if isinstance(outcome, Usage) else getattr(outcome, "usage", None)
     return NodeRun(
         node=name,
-        status=status,
-        usage=usage,
+        status="failed" if isinstance(outcome, Exception) else "ok",
+        usage=usage if isinstance(usage, Usage) else Usage(),
         seconds=seconds,
         started=started,
         ended=started + seconds,
-        attempts=attempts,
+        attempts=attempt,
     )
 
 
-def _failed(name: Worker, error: Exception, seconds: float, attempt: int) -> _Failed:
+def _failure(name: Worker, error: Exception) -> Failure:
     kind = (error.cause or "RoleError") if isinstance(error, RoleError) else type(error).__name__
     message = error.message if isinstance(error, RoleError) else str(error)
-    usage = getattr(error, "usage", None)
-    return _Failed(
-        Failure(node=name, error=kind, message=message[:_MAX_MESSAGE] or kind),
-        _run(
-            name,
-            "failed",
-            usage if isinstance(usage, Usage) else Usage(),
-            seconds,
-            attempt,
-            time.time() - seconds,
-        ),
-    )
+    return Failure(node=name, error=kind, message=message[:_MAX_MESSAGE] or kind)
 
 
 def _span(context: Context, name: str, question: str) -> AbstractAsyncContextManager[Span | None]:

@@ -71,7 +71,11 @@ def as_node(
             ask, held.images, pictures, asked, _read(state, choices) or ()
         )
         told = await run(graph, record, held, config)
-        update = {answer: told.answer, answer_text: told.answer_text, trace: plain(told)}
+        update: dict[str, Any] = {
+            answer: told.answer,
+            answer_text: told.answer_text,
+            trace: plain(told),
+        }
         if messages:
             update[messages] = [AIMessage(told.answer_text or summary(told))]
         return update

@@ -16,7 +16,7 @@ from catts.agents.spec import (
     resolve_expert,
 )
 from catts.errors import InputError
-from catts.graph.context import Context, Policy
+from catts.graph.context import ATTEMPTS, NODE_TIMEOUT, Context, Policy
 from catts.graph.observer import Observer
 from catts.images import ImageStore
 from catts.records import first_problem
@@ -34,6 +34,8 @@ async def open_context(
     dtype: str | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
+    node_timeout: float | None = NODE_TIMEOUT,
+    attempts: int = ATTEMPTS,
     tell: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Context]:
@@ -54,6 +56,9 @@ async def open_context(
         dtype: their precision: `float32`, `bfloat16` or `float16`.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
+        node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
+            engine left out; None for no limit.
+        attempts: how often a node is tried whose connection fails.
         tell: hears what is being loaded, a few words at a time, from any thread.
         **settings: fields of `catts.graph.context.Policy`; the rest comes from the base's card.
 
@@ -84,7 +89,15 @@ async def open_context(
         if panel is not expert:
             loaded.push_async_callback(panel.aclose)
         try:
-            context = Context.of(engine, panel, images=images, observer=observer, **settings)
+            context = Context.of(
+                engine,
+                panel,
+                images=images,
+                observer=observer,
+                node_timeout=node_timeout,
+                attempts=attempts,
+                **settings,
+            )
         except ValidationError as error:
             raise InputError(first_problem(error)) from error
         yield context

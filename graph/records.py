@@ -42,6 +42,14 @@ NoAnswer = Literal["sampler_failed", "no_readable_answer", "no_confidence"]
 """
 
 
+NO_ANSWER: dict[NoAnswer, str] = {
+    "sampler_failed": "the base model produced nothing",
+    "no_readable_answer": "no sample holds an answer that can be read",
+    "no_confidence": "the answers have no confidence of the kind that votes",
+}
+"""Why a run has no answer, for people."""
+
+
 class SampleRecord(Record):
     """One completion of the base model as it enters the vote."""
 

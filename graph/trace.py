@@ -90,6 +90,8 @@ class Trace(Record):
     def _votes_are_ballots(self) -> Self:
         if self.votes != tally(self.ballots):
             raise ValueError("the votes are not the sum of the ballots: the record was changed")
+        if (self.answer is None) != (self.no_answer is not None):
+            raise ValueError("an answer, or why there is none: the record was changed")
         if self.answer is not None and self.answer not in self.votes:
             raise ValueError("the answer has no votes: the record was changed")
         return self

@@ -57,7 +57,7 @@ async def test_failed_nodes_are_shown(picture):
 
 async def test_a_run_without_an_answer_says_why(picture):
     text = await told(picture, engine=ScriptedEngine([("", 1.0)]))
-    assert "no answer: no_readable_answer" in text
+    assert "no answer: no sample holds an answer that can be read" in text
 
 
 async def test_model_output_is_neither_markup_nor_steers_the_terminal(picture):

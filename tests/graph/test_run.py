@@ -5,6 +5,7 @@ import itertools
 import math
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +17,7 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
+from catts.agents.waiting import served
 from catts.errors import (
     EngineError,
     ImageError,
@@ -316,12 +318,70 @@ async def test_lost_connections_are_retried_and_then_a_failure() -> None:
 
 
 async def test_a_node_out_of_time_has_failed() -> None:
-    context = Context.of(ScriptedEngine(), ScriptedExpert(slow={"voter": 30}), routing="parallel")
+    expert = ScriptedExpert(slow={"voter": 30})
+    context = Context.of(ScriptedEngine(), expert, routing="parallel", node_timeout=3.0)
     question = Question(text="?", images=(context.images.put(PICTURE),))
-    graph = build_graph(node_timeout=3.0)
-    result = await graph.ainvoke({"question": question}, context=context)
+    result = await build_graph().ainvoke({"question": question}, context=context)
     assert [(f.node, f.error) for f in result["failures"]] == [("voter", "NodeTimeoutError")]
     assert {b.source for b in result["ballots"]} == {"sample", "critic", "self_check"}
+
+
+class OneAtATime(ScriptedEngine):
+    """Serves one call after another, as an engine does; each takes `work` seconds."""
+
+    def __init__(self, work: float) -> None:
+        super().__init__()
+        self._work = work
+        self._worker = ThreadPoolExecutor(max_workers=1)
+
+    async def _act(self, method: str) -> None:
+        await super()._act(method)
+        future = self._worker.submit(time.sleep, self._work)
+        await served(future, lambda: future.running() or future.done())
+
+
+async def test_waiting_for_a_turn_is_not_a_node_s_time() -> None:
+    engine = OneAtATime(0.3)
+    context = Context.of(engine, ScriptedExpert(), routing="parallel", node_timeout=1.0)
+    traces = await asyncio.gather(
+        *(answer(PICTURE, f"Question {i}?", context=context) for i in range(6))
+    )
+    assert [trace.failures for trace in traces] == [()] * 6
+    waited = max(node.seconds for trace in traces for node in trace.usage.nodes)
+    assert waited > 1.0, "some node took longer than the limit, waiting included"
+
+
+async def test_work_that_takes_too_long_has_failed_however_long_it_waited() -> None:
+    context = Context.of(OneAtATime(1.0), ScriptedExpert(), node_timeout=0.5)
+    trace = await answer(PICTURE, "?", context=context)
+    assert [(f.node, f.error) for f in trace.failures] == [("sampler", "NodeTimeoutError")]
+    assert trace.no_answer == "sampler_failed"
+
+
+async def test_a_lost_connection_and_then_no_time_left_are_two_attempts() -> None:
+    class Flaky(ScriptedEngine):
+        async def contrast(self, *args: Any, **options: Any) -> Any:
+            if "contrast" not in self.calls:
+                self.calls.append("contrast")
+                raise ConnectionResetError("gone")
+            return await super().contrast(*args, **options)
+
+    context = Context.of(Flaky(slow={"contrast": 30}), ScriptedExpert(), node_timeout=0.5)
+    before = time.time()
+    trace = await answer(PICTURE, "?", context=context)
+    (node,) = (n for n in trace.usage.nodes if n.node == "self_check")
+    assert (node.status, node.attempts) == ("failed", 2)
+    assert node.seconds == pytest.approx(0.5, abs=0.3)
+    assert node.started > before + 0.2, "the second attempt, after a pause"
+    assert node.ended <= time.time()
+
+
+async def test_attempts_are_a_setting() -> None:
+    down = ScriptedEngine(fail={"contrast": ConnectionRefusedError("no server")})
+    context = Context.of(down, ScriptedExpert(), attempts=1, routing="paper")
+    trace = await answer(PICTURE, "?", context=context)
+    assert trace.failed_nodes == ("self_check",)
+    assert down.calls.count("contrast") == 1
 
 
 @pytest.mark.parametrize("routing", ["paper", "parallel"])
