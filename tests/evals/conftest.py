@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))  # for `scripted_models`
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "graph")]  # for `scripted_engine`, `scripted_models`
