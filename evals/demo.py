@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from shlex import quote
 from shutil import which
+from statistics import fmean
 
 from PIL.Image import Image
 from rich.console import Console
@@ -21,7 +22,7 @@ from catts.embedded.questions import FAMILIES
 from catts.embedded.scene import GRADES
 from catts.embedded.world import Example, example
 from catts.errors import InputError
-from catts.evals.metrics import accuracy, majority_at_k
+from catts.evals.metrics import majority_at_k
 from catts.evals.thumbnail import thumbnail
 from catts.graph.account import account
 from catts.graph.embed import answer
@@ -145,9 +146,9 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
     questions = tuple(record for _, record in asked)
     summary = DemoSummary(
         questions=questions,
-        pass_at_1=accuracy([q.pass_at_1 for q in questions]),
-        majority=accuracy([q.majority for q in questions]),
-        ca_tts=accuracy([q.right for q in questions]),
+        pass_at_1=fmean(q.pass_at_1 for q in questions),
+        majority=fmean(q.majority for q in questions),
+        ca_tts=fmean(q.right for q in questions),
         failed_nodes=sum(len(trace.failed_nodes) for trace, _ in asked),
         seconds=time.perf_counter() - started,
         traces=traces,
@@ -182,7 +183,7 @@ def _grade(shown: Example, trace: Trace, pictures: tuple[Path, ...]) -> DemoQues
         gold=shown.answer,
         answer=trace.answer_text,
         right=trace.answer_text is not None and right[trace.answer_text],
-        pass_at_1=accuracy(grades) if grades else 0.0,
+        pass_at_1=fmean(grades) if grades else 0.0,
         majority=majority_at_k(answers, grades) if grades else 0.0,
         pictures=pictures,
     )
