@@ -11,10 +11,14 @@ from pydantic import SecretStr, ValidationError
 from catts.agents.failures import clean
 from catts.errors import ModelSpecError
 
-_MAX_RETRIES = 2
+ATTEMPTS = 5
+"""How often a request is sent whose failure may pass by itself; the provider's client waits longer
+before each."""
 OWN_FORMAT = frozenset({"google_genai", "anthropic", "ollama"})
 """Providers that keep their own request format when they are given another address."""
 
+# What `max_retries` counts: retries after the first attempt, but all attempts with Google.
+_MAX_RETRIES = {"google_genai": ATTEMPTS}
 _EXTRAS = {"google_genai": "google", "openai": "openai"}
 # A connection kept open belongs to the event loop that opened it, and fails in the next one: an
 # expert used under `asyncio.run` twice would lose every other request. One handshake a request is
@@ -39,7 +43,7 @@ def provider_model(
             provider refuses the settings.
     """
     spec = f"{provider}:{model}"
-    settings: dict[str, Any] = {"max_retries": _MAX_RETRIES}
+    settings: dict[str, Any] = {}
     if url is not None:
         settings["base_url"] = split_url(url).geturl()
     if api_key is not None:
@@ -60,7 +64,6 @@ def server_model(model: str, url: str, api_key: SecretStr | None = None) -> Base
         "base_url": split_url(url).geturl(),
         "api_key": api_key or SecretStr(os.environ.get("OPENAI_API_KEY") or "none"),
         "temperature": 0,
-        "max_retries": _MAX_RETRIES,
     }
     return _init(model, "openai", model, settings)
 
@@ -84,6 +87,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def _init(spec: str, provider: str, model: str, settings: dict[str, Any]) -> BaseChatModel:
+    settings["max_retries"] = _MAX_RETRIES.get(provider, ATTEMPTS - 1)
     if provider in _HEADERS:
         settings[_HEADERS[provider]] = {"Connection": "close"}
     try:

@@ -12,8 +12,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from PIL.Image import Image
 
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
+from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Candidate, Critique, Plan, Role, RoleResult, Vote
-from catts.agents.failures import describe, secrets_of
+from catts.agents.failures import describe, is_transient, secrets_of
 from catts.agents.protocol import Usage
 from catts.agents.replies import MAX_REPLY_CHARS, ReplyError, parse_critique, parse_plan, parse_vote
 from catts.errors import RoleError
@@ -33,8 +34,9 @@ class ChatExpert:
 
     A role asks once, with all pictures of the question and then the text. A malformed reply is
     answered with what is wrong with it, once; a second one, or a request that fails, is a
-    `RoleError`. Only those two requests are made: retries of a transport are the chat model's own
-    (`max_retries`). The caller's LangChain callbacks reach the models as in any LangGraph node.
+    `RoleError`, which says whether asking again may help (`transient`). Only those two requests are
+    made: retries of a transport are the chat model's own (`max_retries`). The caller's LangChain
+    callbacks reach the models as in any LangGraph node.
     """
 
     def __init__(
@@ -184,7 +186,14 @@ class ChatExpert:
             cost = Usage(calls=1, seconds=time.perf_counter() - start)
             what = f"no reply in {timeout:g} s" if limit.expired() else describe(error, model)
             # the provider's error may hold keys: it must not hang on to ours
-            raise RoleError(role, what, cause=type(error).__name__, usage=spent + cost) from None
+            raise RoleError(
+                role,
+                what,
+                cause=type(error).__name__,
+                usage=spent + cost,
+                # a local model is still busy with what it was asked: asking again would only queue
+                transient=is_transient(error) and not isinstance(model, EngineChatModel),
+            ) from None
         tokens = message.usage_metadata
         cost = Usage(
             calls=1,

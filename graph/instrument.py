@@ -142,7 +142,7 @@ async def settle(state: State, runtime: Runtime[Context]) -> Update:
 
 
 def transient(error: Exception) -> bool:
-    """Whether trying again may help: a connection failed, here or as the cause.
+    """Whether trying again may help: a connection failed, here or as the cause, or a role says so.
 
     A node that used up its own time limit is not tried again: the limit bounds the run's time.
     """
@@ -151,6 +151,8 @@ def transient(error: Exception) -> bool:
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, (ConnectionError, TimeoutError)):
+            return True
+        if isinstance(link, RoleError) and link.transient:
             return True
         link = link.__cause__
     return False

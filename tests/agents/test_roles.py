@@ -165,6 +165,7 @@ async def test_a_failed_request_is_not_repeated_and_leaks_no_key() -> None:
         await ask(expert, "voter")
     error = caught.value
     assert (error.role, error.cause) == ("voter", "ValueError")
+    assert not error.transient
     assert error.usage is not None
     assert error.usage.calls == 1
     assert error.message.startswith("HTTP 401: the key was refused; check it")
@@ -181,6 +182,7 @@ async def test_a_failure_in_the_retry_counts_both_requests() -> None:
         await ask(expert, "planner")
     assert caught.value.usage is not None
     assert (caught.value.usage.calls, caught.value.usage.prompt_tokens) == (2, 100)
+    assert caught.value.transient
 
 
 async def test_a_slow_model_times_out_in_its_own_role_only() -> None:

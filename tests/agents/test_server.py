@@ -105,17 +105,44 @@ async def test_the_servers_model_may_be_named_in_several_ways(standin, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("status", "says_what"), [(401, "the key was refused"), (429, "rate limit"), (500, "HTTP 500")]
+    ("status", "says_what", "requests"),
+    [
+        (400, "HTTP 400", 1),
+        (401, "the key was refused", 1),
+        (404, "the server knows no such model", 1),
+        (429, "rate limit", 5),
+        (500, "HTTP 500", 5),
+        (503, "HTTP 503", 5),
+    ],
 )
-async def test_a_failing_server_fails_the_role(standin, monkeypatch, status, says_what):
+async def test_a_failing_server_fails_the_role(
+    standin, monkeypatch, no_waiting, status, says_what, requests
+):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     message = f"Incorrect API key provided: {KEY}, see https://x.example/keys?key={KEY}"
     standin.says({"error": {"message": message, "type": "error", "code": "e"}}, status)
     with pytest.raises(RoleError, match=says_what) as caught:
         await resolve_expert(MODEL, url=standin.url).vote(QUESTION, [picture()], CANDIDATES)
     assert caught.value.role == "voter"
+    assert caught.value.transient is (requests > 1)
     assert caught.value.usage.calls == 1
+    assert len(standin.requests) == requests
     assert KEY not in str(caught.value)
+
+
+async def test_a_server_that_recovers_at_the_fifth_attempt_is_heard(expert, standin, no_waiting):
+    for _ in range(4):
+        standin.hangs_up()
+    standin.says(says('{"critique": "Fine."}'))
+    assert (await expert.criticise(QUESTION, [picture()], "B", "a dog")).attempts == 1
+    assert len(standin.requests) == 5
+
+
+async def test_a_server_that_is_gone_is_a_transient_failure(no_waiting):
+    gone = resolve_expert(MODEL, url="http://127.0.0.1:1")
+    with pytest.raises(RoleError) as caught:
+        await gone.vote(QUESTION, [picture()], CANDIDATES)
+    assert caught.value.transient
 
 
 async def test_a_content_filter_is_a_refusal(expert, standin):
@@ -130,8 +157,9 @@ async def test_a_server_too_slow_fails_the_role(standin, monkeypatch):
     standin.says(says('{"critique": "Fine."}'))
     standin.delay = 0.5
     expert = resolve_expert(MODEL, url=standin.url, timeout=0.1)
-    with pytest.raises(RoleError, match=r"no reply in 0\.1 s"):
+    with pytest.raises(RoleError, match=r"no reply in 0\.1 s") as caught:
         await expert.criticise(QUESTION, [picture()], "B", "a dog")
+    assert caught.value.transient
 
 
 def test_an_expert_serves_one_event_loop_after_another(expert, standin):
