@@ -1,4 +1,4 @@
-"""A failed request: whether it may pass by itself, and what may be told of it.
+"""A failed request: whether it may pass by itself or was refused, and what may be told of it.
 
 What is told is enough to act on, and never a key or an address's query.
 
@@ -41,6 +41,7 @@ _CONNECTION_LOST = frozenset(
     }
 )
 _PASSING = frozenset({408, 425, 429})
+_REFUSING_CODES = frozenset({"content_filter", "content_policy_violation"})
 
 
 def is_transient(error: BaseException) -> bool:
@@ -57,6 +58,11 @@ def is_transient(error: BaseException) -> bool:
             return True
     status = http_status(error)
     return status is not None and (status in _PASSING or status >= 500)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the provider refused the request for what it holds, as OpenAI and Azure do."""
+    return any(getattr(link, "code", None) in _REFUSING_CODES for link in _chain(error))
 
 
 def describe(error: Exception, model: BaseChatModel) -> str:

@@ -14,17 +14,16 @@ from PIL.Image import Image
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
 from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Candidate, Critique, Plan, Role, RoleResult, Vote
-from catts.agents.failures import describe, is_transient, secrets_of
+from catts.agents.failures import clean, describe, is_refusal, is_transient, secrets_of
 from catts.agents.protocol import Usage
 from catts.agents.replies import MAX_REPLY_CHARS, ReplyError, parse_critique, parse_plan, parse_vote
+from catts.agents.responses import cost, refusal
 from catts.errors import RoleError
 from catts.prompts import PromptSet, format_choices, load_prompts
 from catts.question import Question
 
 ROLE_TIMEOUT = 120.0
 """Seconds that one request may take unless the caller says otherwise."""
-
-_ENDED = frozenset({None, "stop", "STOP", "length", "MAX_TOKENS", "end_turn", "max_tokens"})
 
 _Reply = TypeVar("_Reply", Plan, Vote, Critique)
 
@@ -160,8 +159,7 @@ class ChatExpert:
         usage = Usage()
         problem = ""
         for attempt in (1, 2):
-            reply, cost = await self._request(role, messages, usage)
-            usage += cost
+            reply, usage = await self._request(role, messages, usage)
             try:
                 return RoleResult(reply=parse(reply), usage=usage, attempts=attempt)
             except ReplyError as error:
@@ -176,52 +174,40 @@ class ChatExpert:
     async def _request(
         self, role: Role, messages: Sequence[BaseMessage], spent: Usage
     ) -> tuple[str, Usage]:
-        """The reply's text and its cost. Raises RoleError whatever the provider's error is."""
+        """The reply's text, and what it cost on top of `spent`. Raises no error but RoleError."""
         model, timeout = self._models[role], self._timeouts[role]
         start = time.perf_counter()
         try:
             async with asyncio.timeout(timeout) as limit:
                 message = await model.ainvoke(list(messages), config={"run_name": f"catts {role}"})
         except Exception as error:
-            cost = Usage(calls=1, seconds=time.perf_counter() - start)
+            spent += Usage(calls=1, seconds=time.perf_counter() - start)
+            if is_refusal(error):
+                raise self._refused(role, describe(error, model), spent) from None
             what = f"no reply in {timeout:g} s" if limit.expired() else describe(error, model)
             # the provider's error may hold keys: it must not hang on to ours
             raise RoleError(
                 role,
                 what,
                 cause=type(error).__name__,
-                usage=spent + cost,
+                usage=spent,
                 # a local model is still busy with what it was asked: asking again would only queue
                 transient=is_transient(error) and not isinstance(model, EngineChatModel),
             ) from None
-        tokens = message.usage_metadata
-        cost = Usage(
-            calls=1,
-            prompt_tokens=tokens["input_tokens"] if tokens else 0,
-            completion_tokens=tokens["output_tokens"] if tokens else 0,
-            seconds=time.perf_counter() - start,
+        spent += cost(message, time.perf_counter() - start)
+        if refused := refusal(message):
+            raise self._refused(role, refused, spent)
+        return str(message.text), spent
+
+    def _refused(self, role: Role, why: str, usage: Usage) -> RoleError:
+        said = clean(why, secrets_of(self._models[role]))
+        return RoleError(
+            role,
+            f"the provider refused to reply ({said}): ask otherwise, leave the picture out that it "
+            "objects to, or name another expert",
+            cause="Refused",
+            usage=usage,
         )
-        reply = str(message.text)
-        refusal = "" if reply.strip() else _refusal(message)
-        if refusal:
-            raise RoleError(
-                role,
-                f"the provider refused to reply ({refusal})",
-                cause="Refused",
-                usage=spent + cost,
-            )
-        return reply, cost
-
-
-def _refusal(message: AIMessage) -> str:
-    """Why a provider held back an empty reply; empty when it says nothing of the kind."""
-    metadata = message.response_metadata
-    feedback = metadata.get("prompt_feedback") or {}
-    blocked = feedback.get("block_reason") if isinstance(feedback, dict) else None
-    reason = metadata.get("finish_reason")
-    if blocked is not None:
-        return str(getattr(blocked, "value", blocked))
-    return "" if reason in _ENDED else str(reason)
 
 
 def _model_name(model: BaseChatModel) -> str:

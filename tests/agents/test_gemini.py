@@ -176,15 +176,20 @@ async def test_a_body_that_is_no_json_fails_the_role(expert, standin):
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "reason"),
     [
-        {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 9}},
-        says("", finish="SAFETY"),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, "SAFETY"),
+        ({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, "PROHIBITED_CONTENT"),
+        (says("", finish="SAFETY"), "SAFETY"),
+        (says("The picture shows", finish="SAFETY"), "SAFETY"),
+        (says("The picture shows", finish="PROHIBITED_CONTENT"), "PROHIBITED_CONTENT"),
     ],
 )
-async def test_a_safety_block_fails_the_role_without_a_second_request(expert, standin, body):
+async def test_a_safety_block_fails_the_role_without_a_second_request(
+    expert, standin, body, reason
+):
     standin.says(body)
-    with pytest.raises(RoleError, match=r"refused to reply \(SAFETY\)") as caught:
+    with pytest.raises(RoleError, match=rf"refused to reply \({reason}\)") as caught:
         await expert.vote(QUESTION, pictures(), CANDIDATES)
     assert (caught.value.cause, caught.value.usage.calls) == ("Refused", 1)
     assert len(standin.requests) == 1

@@ -145,11 +145,28 @@ async def test_a_server_that_is_gone_is_a_transient_failure(no_waiting):
     assert caught.value.transient
 
 
-async def test_a_content_filter_is_a_refusal(expert, standin):
-    standin.says(says("", finish="content_filter"))
-    with pytest.raises(RoleError, match="refused") as caught:
+def refuses(text):
+    body = says(None)
+    body["choices"][0]["message"]["refusal"] = text
+    return body
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (says("", finish="content_filter"), 200),
+        (says("They are", finish="content_filter"), 200),
+        (refuses("I cannot help with that."), 200),
+        ({"error": {"message": "rejected", "code": "content_filter"}}, 400),
+    ],
+)
+async def test_a_refusal_is_not_argued_with(expert, standin, body, status):
+    standin.says(body, status)
+    with pytest.raises(RoleError, match="refused to reply") as caught:
         await expert.vote(QUESTION, [picture()], CANDIDATES)
-    assert caught.value.cause == "Refused"
+    assert (caught.value.cause, caught.value.usage.calls) == ("Refused", 1)
+    assert caught.value.usage.prompt_tokens == (200 if status == 200 else 0)
+    assert len(standin.requests) == 1
 
 
 async def test_a_server_too_slow_fails_the_role(standin, monkeypatch):
