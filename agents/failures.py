@@ -24,6 +24,7 @@ _HINTS = {
     429: "the rate limit or quota is used up; wait, or ask fewer questions at once",
 }
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#\"'<>]*)[^\s\"'<>)]*")
+_LOGIN = re.compile(r"(?<=://)[^\s/@]*@")
 _NAMED_KEY = re.compile(
     r"(?i)\b(api[-_ ]?key|x-goog-api-key|key|token|secret|password|authorization|bearer)"
     r"([\"']?\s*[:=]\W{0,3}(?:bearer |basic )?|(?<=bearer)\s+)[\w\-.~+/*]{6,}=*"
@@ -85,11 +86,15 @@ def http_status(error: BaseException | None) -> int | None:
     return None
 
 
+def without_keys(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """`text` without `secrets`, what looks like a key, and the password within an address."""
+    text = _LOGIN.sub("", _without(text, secrets))
+    return _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
+
+
 def clean(text: str, secrets: frozenset[str] = frozenset()) -> str:
     """`text` on one short line, without `secrets`, what looks like a key, and addresses' paths."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "[key]")
-    text = _ADDRESS.sub(r"\1\2", text[: 20 * MAX_MESSAGE_CHARS])
+    text = _ADDRESS.sub(r"\1\2", _without(text, secrets)[: 20 * MAX_MESSAGE_CHARS])
     text = _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
     line = " ".join(text.split())
     return line if len(line) <= MAX_MESSAGE_CHARS else line[: MAX_MESSAGE_CHARS - 1] + "…"
@@ -100,6 +105,12 @@ def secrets_of(model: BaseChatModel) -> frozenset[str]:
     held = {v.get_secret_value() for v in vars(model).values() if isinstance(v, SecretStr)}
     named = {os.environ.get(variable, "") for variable in model.lc_secrets.values()}
     return frozenset(s for s in held | named if len(s) >= _SHORTEST_SECRET)
+
+
+def _without(text: str, secrets: frozenset[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[key]")
+    return text
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

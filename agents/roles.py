@@ -15,6 +15,7 @@ from catts.agents.briefing import image_blocks, list_answers, list_candidates
 from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Candidate, Critique, Plan, Role, RoleResult, Vote
 from catts.agents.failures import clean, describe, is_refusal, is_transient, secrets_of
+from catts.agents.identity import identity_of
 from catts.agents.protocol import Usage
 from catts.agents.replies import MAX_REPLY_CHARS, ReplyError, parse_critique, parse_plan, parse_vote
 from catts.agents.responses import cost, refusal
@@ -101,7 +102,7 @@ class ChatExpert:
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the name, each role's model and its settings, and the prompts."""
-        models = {role: _identity(model) for role, model in self._models.items()}
+        models = {role: identity_of(model) for role, model in self._models.items()}
         content = json.dumps([self.name, models, self._prompts.hash], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -212,14 +213,3 @@ class ChatExpert:
 
 def _model_name(model: BaseChatModel) -> str:
     return model._get_ls_params().get("ls_model_name") or type(model).__name__
-
-
-def _identity(model: BaseChatModel) -> dict[str, object]:
-    """What decides a model's replies, as far as LangChain makes it known; never a key."""
-    secrets = secrets_of(model)
-    known = {**model._get_ls_params(), **model._identifying_params}
-    return {"class": f"{type(model).__module__}.{type(model).__qualname__}"} | {
-        key: value
-        for key, value in known.items()
-        if isinstance(value, (str, int, float, bool)) and value not in secrets
-    }
