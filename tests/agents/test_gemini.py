@@ -11,6 +11,7 @@ from PIL import Image
 from pydantic import SecretStr
 
 from catts.agents.expert import Candidate
+from catts.agents.providers import PROVIDER_MAX_TOKENS
 from catts.agents.spec import resolve_expert
 from catts.errors import RoleError
 from catts.prompts import load_prompts
@@ -193,6 +194,14 @@ async def test_a_safety_block_fails_the_role_without_a_second_request(
         await expert.vote(QUESTION, pictures(), CANDIDATES)
     assert (caught.value.cause, caught.value.usage.calls) == ("Refused", 1)
     assert len(standin.requests) == 1
+
+
+async def test_a_reply_is_bounded(standin, expert):
+    standin.says(says('{"probabilities": [0.5, 0.5]}'))
+    for each in (expert, resolve_expert(SPEC, url=standin.url, max_tokens=77)):
+        await each.vote(QUESTION, pictures(), CANDIDATES)
+    sent = [request.body["generationConfig"]["maxOutputTokens"] for request in standin.requests]
+    assert sent == [PROVIDER_MAX_TOKENS, 77]
 
 
 async def test_no_candidates_and_no_reason_fail_the_role(expert, standin):

@@ -6,10 +6,12 @@ import io
 
 import numpy as np
 import pytest
+from langchain_core.rate_limiters import BaseRateLimiter
 from PIL import Image
 from pydantic import SecretStr
 
 from catts.agents.expert import Candidate
+from catts.agents.providers import PROVIDER_MAX_TOKENS, SERVER_MAX_TOKENS, provider_model
 from catts.agents.spec import resolve_expert
 from catts.errors import RoleError
 from catts.question import Question
@@ -167,6 +169,43 @@ async def test_a_refusal_is_not_argued_with(expert, standin, body, status):
     assert (caught.value.cause, caught.value.usage.calls) == ("Refused", 1)
     assert caught.value.usage.prompt_tokens == (200 if status == 200 else 0)
     assert len(standin.requests) == 1
+
+
+async def test_a_reply_is_bounded(standin, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    standin.says(says('{"critique": "Fine."}'))
+    for most in (None, 77):
+        expert = resolve_expert(MODEL, url=standin.url, max_tokens=most)
+        await expert.criticise(QUESTION, [picture()], "B", "a dog")
+    assert [r.body["max_completion_tokens"] for r in standin.requests] == [SERVER_MAX_TOKENS, 77]
+
+
+@pytest.mark.parametrize(
+    ("model", "most"), [("gpt-4o", PROVIDER_MAX_TOKENS), ("gpt-4-turbo", 4096)]
+)
+def test_a_reply_is_never_longer_than_the_model_can(monkeypatch, model, most):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert provider_model("openai", model).max_tokens == most
+    assert provider_model("openai", model, max_tokens=9000).max_tokens == 9000
+
+
+async def test_a_rate_limiter_is_asked_before_each_request(standin, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    standin.says(says("Fine."))
+    standin.says(says('{"critique": "Fine."}'))
+    asked = []
+
+    class Limiter(BaseRateLimiter):
+        def acquire(self, *, blocking=True):
+            raise NotImplementedError
+
+        async def aacquire(self, *, blocking=True):
+            asked.append(len(standin.requests))
+            return True
+
+    expert = resolve_expert(MODEL, url=standin.url, rate_limiter=Limiter())
+    await expert.criticise(QUESTION, [picture()], "B", "a dog")
+    assert asked == [0, 1]
 
 
 async def test_a_server_too_slow_fails_the_role(standin, monkeypatch):
