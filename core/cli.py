@@ -83,6 +83,14 @@ def ask(
         float | None,
         typer.Option(min=0.1, help="Seconds for one step of the run [default: 600]."),
     ] = None,
+    expert_max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Longest reply of the expert in tokens [default: 8192; from a server 4096; of a "
+            "local expert --max-new-tokens, or its card's].",
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda, of local models [default: what is there].")
     ] = None,
@@ -118,6 +126,7 @@ def ask(
             expert_url=expert_url,
             api_key=_key_of(expert_key_env),
             role_timeout=timeout,
+            expert_max_tokens=expert_max_tokens,
             device=device,
             dtype=dtype,
             **settings,

@@ -167,13 +167,15 @@ def again(error: Exception) -> bool:
 
 
 def _transient(error: Exception) -> bool:
-    """Whether trying again may help: a connection failed, here or as the cause.
+    """Whether trying again may help: a connection failed, here or as the cause, or a role says so.
 
     A node that used up its own time limit is not tried again: the limit bounds the run's time.
     """
     link: BaseException | None = error
     while link is not None and not isinstance(link, NodeTimeoutError):
         if isinstance(link, (ConnectionError, TimeoutError)):
+            return True
+        if isinstance(link, RoleError) and link.transient:
             return True
         link = link.__cause__
     return False

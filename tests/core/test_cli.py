@@ -112,6 +112,15 @@ def test_options_out_of_range(run, picture, option):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("expert", ["embedded", "base"])
+def test_a_local_expert_takes_no_key(run, picture, monkeypatch, expert):
+    monkeypatch.setenv("MY_KEY", "sk-fake-0123456789")
+    _refused(
+        run("ask", picture, "What?", "--expert", expert, "--expert-key-env", "MY_KEY"),
+        f"the expert {expert} takes no key",
+    )
+
+
 def test_no_trace_file(run, tmp_path):
     _refused(run("trace", str(tmp_path / "none.jsonl")), "cannot read")
 

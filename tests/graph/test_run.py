@@ -294,6 +294,25 @@ async def test_a_plugged_in_planner_is_checked() -> None:
     assert trace.answer is not None
 
 
+async def test_a_role_that_failed_for_a_while_is_asked_again() -> None:
+    class Flaky(ScriptedExpert):
+        async def vote(self, *args: Any) -> Any:
+            self.calls.append("vote")
+            if self.calls.count("vote") < 3:
+                raise RoleError("voter", "busy", cause="ModelRateLimitError", transient=True)
+            return await super().vote(*args)
+
+    kept = await run(expert=Flaky())
+    assert not kept.failures
+    assert {n.node: n.attempts for n in kept.usage.nodes}["voter"] == 3
+    down = ScriptedExpert(fail={"voter": RoleError("voter", "busy", cause="X", transient=True)})
+    trace = await run(expert=down)
+    assert (trace.failures[0].error, down.calls.count("voter")) == ("X", 3)
+    refused = ScriptedExpert(fail={"voter": RoleError("voter", "no", cause="Refused")})
+    await run(expert=refused)
+    assert refused.calls.count("voter") == 1
+
+
 async def test_lost_connections_are_retried_and_then_a_failure() -> None:
     class Flaky(ScriptedEngine):
         async def contrast(self, *args: Any, **options: Any) -> Any:
