@@ -97,7 +97,8 @@ def ask(store: ImageStore, image: Images, question: str, choices: Sequence[str] 
         ImageError: an image cannot be read.
         InputError: the question is blank, or has more than 26 choices.
     """
-    several = isinstance(image, Sequence) and not isinstance(image, (str, bytes))
+    alone = (str, bytes, bytearray, memoryview)
+    several = isinstance(image, Sequence) and not isinstance(image, alone)
     sources = cast("Sequence[ImageSource]", image if several else (image,))
     try:  # before the images: a bad question leaves nothing in the store
         asked = Question(text=question, choices=tuple(choices))

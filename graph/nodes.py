@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL.Image import Image
+from PIL.Image import Image, Resampling
 
 from catts.agents.expert import Vote
 from catts.agents.protocol import Sample, Usage
@@ -119,8 +119,16 @@ async def self_check(state: State, context: Context) -> Work:
     policy, question = context.policy, state.question
     images = await _images(question, context)
     noised = tuple(
-        NoisedImage(digest=d, t=policy.noise_t, region=None, seed=noise_seed(d, policy.noise_t))
-        for d in question.images
+        [
+            NoisedImage(
+                digest=digest,
+                t=policy.noise_t,
+                size=await context.engine.seen_size(image),
+                region=None,
+                seed=noise_seed(digest, policy.noise_t),
+            )
+            for digest, image in zip(question.images, images, strict=True)
+        ]
     )
     pictures = [
         await asyncio.to_thread(render, n, image) for n, image in zip(noised, images, strict=True)
@@ -164,7 +172,7 @@ def answer_text(state: State, answer: str) -> str:
 def render(noised: NoisedImage, clean: Image) -> Image:
     """The noised picture that `noised` names, from its clean one (RGB); blocks for the pixels."""
     region = None if noised.region is None else [noised.region]
-    return add_noise(clean, noised.t, noised.seed, region)
+    return add_noise(clean.resize(noised.size, Resampling.BICUBIC), noised.t, noised.seed, region)
 
 
 def read_sample(sample: Sample, question: Question, policy: Policy) -> SampleRecord:

@@ -106,8 +106,11 @@ class NoisedImage(Record):
     """SHA-256 (hex) of the clean image."""
     t: int = Field(ge=0)
     """Diffusion step."""
+    size: tuple[int, int]
+    """Width and height in pixels that the clean image is scaled to first: those at which the base
+    model sees it, so that t means the same for every image."""
     region: tuple[int, int, int, int] | None
-    """Left, top, right, bottom in pixels; None for the whole image."""
+    """Left, top, right, bottom in pixels of the scaled image; None for all of it."""
     seed: int
 
 

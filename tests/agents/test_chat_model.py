@@ -109,6 +109,19 @@ def test_other_content_is_refused(block):
         flatten([HumanMessage(content=[block])])
 
 
+@pytest.mark.parametrize(
+    ("form", "size", "says"),
+    [("PNG", (9_000, 9_000), "too large"), ("EPS", (9, 9), "not an image")],
+)
+def test_a_hostile_picture_in_a_conversation_is_not_decoded(form, size, says):
+    buffer = io.BytesIO()
+    Image.new("L", size).save(buffer, form)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    block = {"type": "image", "base64": data, "mime_type": "image/png"}
+    with pytest.raises(EngineError, match=says):
+        flatten([HumanMessage(content=[block])])
+
+
 async def test_the_base_is_its_own_expert(engine, random_picture):
     expert = resolve_expert("base", base_engine=engine)
     assert expert.name == engine.name

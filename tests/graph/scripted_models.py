@@ -66,6 +66,9 @@ class ScriptedEngine:
         if method in self._fail:
             raise self._fail[method]
 
+    async def seen_size(self, image: Image) -> tuple[int, int]:
+        return image.size
+
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams
     ) -> Generation:

@@ -79,6 +79,8 @@ async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> No
     [
         ("/nowhere/a.png", "?", {}, "no file"),
         (b"not an image", "?", {}, "not an image"),
+        (bytearray(b"a buffer"), "?", {}, "bytearray is no image"),
+        (7, "?", {}, "int is no image"),
         (None, " ", {}, "blank"),
         (None, "?", {"choices": ["x"] * 27}, "up to 26"),
         (None, "?", {"samples": 3}, "not both"),
