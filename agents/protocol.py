@@ -28,6 +28,8 @@ class Usage(Record):
     """Tokens written, over all samples."""
     seconds: float = Field(default=0.0, ge=0)
     """Wall-clock seconds from asking to answer, waiting for the engine included."""
+    queued: float = Field(default=0.0, ge=0)
+    """Seconds of these before the engine began: it was serving other calls."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -35,6 +37,7 @@ class Usage(Record):
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             seconds=self.seconds + other.seconds,
+            queued=self.queued + other.queued,
         )
 
 
@@ -112,7 +115,12 @@ class Capabilities(Record):
 
 @runtime_checkable
 class Engine(Protocol):
-    """A base model. Raises `EngineError` when it cannot produce what was asked."""
+    """A base model. Raises `EngineError` when it cannot produce what was asked.
+
+    `time_limit` is in seconds from when the engine begins on a call: waiting for its turn does not
+    count. A call that takes longer raises `EngineTimeoutError`; None sets no limit. A call that is
+    cancelled costs no further work.
+    """
 
     @property
     def name(self) -> str:
@@ -131,7 +139,12 @@ class Engine(Protocol):
         """What all calls so far have cost."""
 
     async def sample(
-        self, question: Question, images: Sequence[Image], params: SamplingParams
+        self,
+        question: Question,
+        images: Sequence[Image],
+        params: SamplingParams,
+        *,
+        time_limit: float | None = None,
     ) -> Generation:
         """Draw `params.n` answers to `question`; `images` are what its digests stand for."""
 
@@ -143,6 +156,7 @@ class Engine(Protocol):
         previous: str,
         critique: str,
         params: SamplingParams,
+        time_limit: float | None = None,
     ) -> Generation:
         """Answer again, given the completion `previous` and what a critic said of it."""
 
@@ -154,6 +168,7 @@ class Engine(Protocol):
         params: ContrastParams,
         *,
         candidates: Sequence[str] = (),
+        time_limit: float | None = None,
     ) -> Contrast:
         """Decode against the noised images; `candidates` serve engines that can only score."""
 
@@ -162,6 +177,8 @@ class Engine(Protocol):
         question: Question,
         images: Sequence[Image],
         completions: Sequence[Sequence[int]],
+        *,
+        time_limit: float | None = None,
     ) -> tuple[Score, ...]:
         """Score completions given as token ids, under these images (clean or noised)."""
 

@@ -1,6 +1,7 @@
 """The decoding loop: n completions of each prompt from one prefill, confidence taken on the way."""
 
 import hashlib
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,15 @@ from catts.agents.token_confidence import TokenStats, allowed_tokens, token_stat
 _COMPACT_BELOW = 0.75
 """Share of rows still decoding below which the ended ones leave the batch. Leaving costs one copy
 of the cache; a row that stays costs its share of every further step."""
+
+
+Leavers = Callable[[], Collection[int]]
+"""Tells, at every step, which prompts of a batch nobody waits for any more, by their index."""
+
+
+def nobody() -> Collection[int]:
+    """All prompts are waited for."""
+    return ()
 
 
 class Completion(NamedTuple):
@@ -91,6 +101,7 @@ def decode(
     *,
     end_ids: tuple[int, ...],
     suppressed: tuple[int, ...],
+    leavers: Leavers = nobody,
 ) -> list[list[Completion]]:
     """Decode `params.n` completions of each row of `prefix`, as one batch.
 
@@ -103,6 +114,7 @@ def decode(
         keys: what seeds each prompt's draws besides `params.seed`, one per prompt.
         end_ids: tokens that end a turn.
         suppressed: tokens that are never taken.
+        leavers: prompts whose rows leave the batch at the next step, cut as they are.
 
     Returns:
         B lists of n completions.
@@ -118,15 +130,20 @@ def decode(
 
     written = Written.empty(total, limit, device)
     rows = torch.arange(total, device=device)
+    left: set[int] = set()
 
     for step in range(limit):
         logits = prefix.logits.float()
         draw = None if streams is None else streams[rows, step]
         taken = choose(logits, allowed, params, draw)
         live = written.add(rows, step, taken, token_stats(logits, taken), ends)
+        leaving = set(leavers()) - left
+        if leaving:
+            left |= leaving
+            live = live[staying(rows[live] // copies, leaving)]
         if len(live) == 0 or step + 1 == limit:
             break
-        if len(live) < _COMPACT_BELOW * len(rows):
+        if leaving or len(live) < _COMPACT_BELOW * len(rows):
             prefix.select(live)
             rows, taken = rows[live], taken[live]
         prefix.extend(taken[:, None])
@@ -134,6 +151,12 @@ def decode(
     done = written.completions()
     repeats = params.n if greedy else 1
     return [done[i : i + copies] * repeats for i in range(0, total, copies)]
+
+
+def staying(prompts: Tensor, leaving: Collection[int]) -> Tensor:
+    """Mask of the rows, given by their prompts' indices, that stay."""
+    gone = torch.tensor(sorted(leaving), dtype=torch.long, device=prompts.device)
+    return ~torch.isin(prompts, gone)
 
 
 def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor | None) -> Tensor:

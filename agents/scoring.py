@@ -5,15 +5,20 @@ from collections.abc import Sequence
 import torch
 
 from catts.agents.prefix import Prefix
-from catts.agents.sampling import Completion
+from catts.agents.sampling import Completion, Leavers, nobody
 from catts.agents.token_confidence import token_stats
+from catts.errors import EngineError
 
 _LOGITS_AT_ONCE = 32 * 1024 * 1024
 """Most logits held at a time (128 MiB in float32); longer completions take further forwards."""
 
 
 def score_completions(
-    prefix: Prefix, completions: Sequence[Sequence[int]], *, end_ids: tuple[int, ...]
+    prefix: Prefix,
+    completions: Sequence[Sequence[int]],
+    *,
+    end_ids: tuple[int, ...],
+    leavers: Leavers = nobody,
 ) -> list[Completion]:
     """Score completions of one prompt, all in one forward when their logits fit, else in few.
 
@@ -23,6 +28,10 @@ def score_completions(
         prefix: one row, the prompt; it is consumed.
         completions: token ids, in [0, V); may differ in length, and may be empty.
         end_ids: tokens that end a turn.
+        leavers: names prompt 0 once nobody waits for the scores.
+
+    Raises:
+        EngineError: nobody waits for the scores any more.
     """
     longest = max(map(len, completions), default=0)
     if longest == 0:
@@ -36,6 +45,8 @@ def score_completions(
     parts = [token_stats(prefix.logits, padded[:, 0])]
     width = max(1, _LOGITS_AT_ONCE // (len(completions) * vocabulary))
     for start in range(0, longest - 1, width):
+        if leavers():
+            raise EngineError("the scoring was given up: nobody waits for it any more")
         stop = min(start + width, longest - 1)
         logits = prefix.extend(padded[:, start:stop])
         parts.append(token_stats(logits, padded[:, start + 1 : stop + 1]))

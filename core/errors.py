@@ -33,6 +33,10 @@ class EngineError(CattsError):
     """The base model could not produce what was asked of it."""
 
 
+class EngineTimeoutError(EngineError):
+    """A call to the base model took longer than its time limit, its wait in the queue left out."""
+
+
 class RoleError(CattsError):
     """An expert role failed: no reply, or a reply that was malformed twice.
 
