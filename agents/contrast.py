@@ -35,6 +35,9 @@ def contrastive_decode(
 
     Returns:
         B completions.
+
+    Raises:
+        EngineError: the model gave logits that are NaN or infinite.
     """
     device = prefix.logits.device
     pairs, limit = prefix.rows // 2, params.max_new_tokens
@@ -45,7 +48,9 @@ def contrastive_decode(
     for step in range(limit):
         clean, noised = prefix.logits.float().chunk(2)
         taken = contrastive_scores(clean, noised, allowed, params).argmax(dim=-1)
-        live = written.add(rows, step, taken, token_stats(clean, taken), ends)
+        stats = token_stats(clean, taken)
+        stats = stats._replace(finite=stats.finite & noised.isfinite().all(dim=-1))
+        live = written.add(rows, step, taken, stats, ends)
         if leaving := leavers():
             live = live[staying(rows[live], leaving)]
         if len(live) == 0 or step + 1 == limit:

@@ -6,7 +6,7 @@ import torch
 
 from catts.agents.prefix import Prefix
 from catts.agents.sampling import Completion, Leavers, nobody
-from catts.agents.token_confidence import token_stats
+from catts.agents.token_confidence import not_finite, token_stats
 from catts.errors import EngineError
 
 _LOGITS_AT_ONCE = 32 * 1024 * 1024
@@ -31,7 +31,7 @@ def score_completions(
         leavers: names prompt 0 once nobody waits for the scores.
 
     Raises:
-        EngineError: nobody waits for the scores any more.
+        EngineError: the model gave logits that are NaN or infinite, or nobody waits any more.
     """
     longest = max(map(len, completions), default=0)
     if longest == 0:
@@ -50,16 +50,18 @@ def score_completions(
         stop = min(start + width, longest - 1)
         logits = prefix.extend(padded[:, start:stop])
         parts.append(token_stats(logits, padded[:, start + 1 : stop + 1]))
-    columns = [
+    confidences, logprobs, finite = [
         torch.cat([p if p.ndim == 2 else p[:, None] for p in c], dim=1).tolist()
         for c in zip(*parts, strict=True)
     ]
+    if not all(all(row[: len(ids)]) for ids, row in zip(completions, finite, strict=True)):
+        raise not_finite()
     return [
         Completion(
             tuple(ids),
             tuple(confidence[: len(ids)]),
-            tuple(logprobs[: len(ids)]),
+            tuple(logprob[: len(ids)]),
             bool(ids) and ids[-1] in end_ids,
         )
-        for ids, confidence, logprobs in zip(completions, *columns, strict=True)
+        for ids, confidence, logprob in zip(completions, confidences, logprobs, strict=True)
     ]

@@ -309,6 +309,24 @@ async def test_calls_that_fail_together_are_served_one_by_one(
     assert any("3 calls to the model failed together" in str(w.message) for w in told)
 
 
+async def test_a_call_whose_logits_are_no_numbers_fails_by_itself(watched: Watched) -> None:
+    loaded = watched.engine.loaded
+    bad = loaded.processor.tokenizer.convert_tokens_to_ids("Q")
+    with torch.no_grad():
+        loaded.model.get_input_embeddings().weight[bad] = torch.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with watched.held():
+            busy = await watched.busy()
+            asked = [asyncio.create_task(watched.engine.complete(t, [], SHORT)) for t in "aQ"]
+            await started(asked)
+        fine, failed = await asyncio.gather(*asked, return_exceptions=True)
+        await busy
+    assert isinstance(fine, Generation)
+    assert isinstance(failed, EngineError)
+    assert "NaN or infinite" in str(failed)
+
+
 def test_a_blocking_call_that_is_interrupted_is_cancelled(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
