@@ -35,14 +35,20 @@ ExpertSpec: TypeAlias = str | Path | BaseChatModel | Expert
 """
 
 
-def resolve_base(spec: BaseSpec, *, device: str | None = None, dtype: str | None = None) -> Engine:
+def resolve_base(
+    spec: BaseSpec,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    attn_implementation: str | None = None,
+) -> Engine:
     """The base model that `spec` stands for; an engine stands for itself.
 
     Raises:
         ModelSpecError: there is no such model, or it cannot be loaded.
     """
     if isinstance(spec, (str, Path)):
-        return _load(spec, "base", device, dtype)
+        return _load(spec, "base", device, dtype, attn_implementation)
     return spec
 
 
@@ -55,6 +61,7 @@ def resolve_expert(
     timeout: float | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
 ) -> Expert:
     """The expert that `spec` stands for; a mapping gives each role an expert of its own.
 
@@ -73,11 +80,12 @@ def resolve_expert(
             and none for a local one, which serves its callers in turn.
         device: Where to load a local model.
         dtype: In which precision to load it.
+        attn_implementation: How its attention is computed.
 
     Raises:
         ModelSpecError: nothing can be made of `spec`; one line says what is missing.
     """
-    resolver = _Resolver(base_engine, url, api_key, timeout, device, dtype)
+    resolver = _Resolver(base_engine, url, api_key, timeout, device, dtype, attn_implementation)
     if isinstance(spec, Mapping):
         return resolver.panel(spec)
     if url is not None and _is_local(spec):
@@ -125,6 +133,7 @@ class _Resolver:
     timeout: float | None
     device: str | None
     dtype: str | None
+    attn_implementation: str | None
 
     def panel(self, specs: Mapping[Role, ExpertSpec]) -> Expert:
         for role in get_args(Role):
@@ -150,7 +159,7 @@ class _Resolver:
         if spec == "base":
             return self._of_base()
         if _is_local(spec) or (self.url is None and _is_hub_id(spec)):
-            engine = _load(spec, "expert", self.device, self.dtype)
+            engine = _load(spec, "expert", self.device, self.dtype, self.attn_implementation)
             return self._of_engine(engine, owned=True)
         return self._remote(str(spec))
 
@@ -189,12 +198,18 @@ class _Resolver:
 
 
 def _load(
-    spec: str | Path, which: Literal["base", "expert"], device: str | None, dtype: str | None
+    spec: str | Path,
+    which: Literal["base", "expert"],
+    device: str | None,
+    dtype: str | None,
+    attn_implementation: str | None,
 ) -> "TransformersEngine":
     from catts.agents.transformers_engine import TransformersEngine
 
     where = embedded_folder(which) if spec == "embedded" else spec
-    return TransformersEngine.load(where, device=device, dtype=dtype)
+    return TransformersEngine.load(
+        where, device=device, dtype=dtype, attn_implementation=attn_implementation
+    )
 
 
 def _is_local(spec: ExpertSpec) -> bool:

@@ -60,11 +60,18 @@ class TransformersEngine:
         *,
         device: str | None = None,
         dtype: str | None = None,
+        attn_implementation: str | None = None,
         prompts: PromptSet | None = None,
         limits: BatchLimits | None = None,
     ) -> "TransformersEngine":
         """Load a checkpoint; see `catts.agents.loading.load_model` for arguments and errors."""
-        loaded = load_model(spec, device=device, dtype=dtype, prompts=prompts)
+        loaded = load_model(
+            spec,
+            device=device,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            prompts=prompts,
+        )
         return cls(loaded, limits=limits)
 
     @property

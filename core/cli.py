@@ -80,10 +80,17 @@ def ask(
         float | None, typer.Option(min=0.1, help="Seconds for one request to the expert.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda, of local models [default: what is there].")
+        str | None,
+        typer.Option(
+            help="cpu, cuda, or auto (spread over all GPUs), of local models "
+            "[default: what is there]."
+        ),
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16, of local models.")
+    ] = None,
+    attn_implementation: Annotated[
+        str | None, typer.Option(help="eager, sdpa or flash_attention_2, of local models.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -114,6 +121,7 @@ def ask(
             role_timeout=timeout,
             device=device,
             dtype=dtype,
+            attn_implementation=attn_implementation,
             **settings,
         )
     note = FOREIGN_PICTURE if base == "embedded" and not is_board(picture) else ""

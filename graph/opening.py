@@ -32,6 +32,7 @@ async def open_context(
     role_timeout: float | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
     tell: Callable[[str], None] | None = None,
@@ -50,8 +51,10 @@ async def open_context(
         expert_url: address of an OpenAI-compatible server; `expert` then names its model.
         api_key: key of the expert's provider; by default its environment variable is read.
         role_timeout: seconds for one request to the expert.
-        device: torch device of the models loaded here; by default `cuda` where there is one.
+        device: torch device of the models loaded here; by default `cuda` where there is one. `auto`
+            spreads them over all GPUs, memory and disk.
         dtype: their precision: `float32`, `bfloat16` or `float16`.
+        attn_implementation: how their attention is computed: `eager`, `sdpa`, `flash_attention_2`.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
         tell: hears what is being loaded, a few words at a time, from any thread.
@@ -66,7 +69,13 @@ async def open_context(
         await asyncio.to_thread(import_libraries, said)
         said(f"loading the base model {base}")
     async with AsyncExitStack() as loaded:
-        engine = await asyncio.to_thread(resolve_base, base, device=device, dtype=dtype)
+        engine = await asyncio.to_thread(
+            resolve_base,
+            base,
+            device=device,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+        )
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
         if isinstance(expert, str | Path):
@@ -80,6 +89,7 @@ async def open_context(
             timeout=role_timeout,
             device=device,
             dtype=dtype,
+            attn_implementation=attn_implementation,
         )
         if panel is not expert:
             loaded.push_async_callback(panel.aclose)
