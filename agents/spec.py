@@ -38,14 +38,20 @@ ExpertSpec: TypeAlias = str | Path | BaseChatModel | Expert
 """
 
 
-def resolve_base(spec: BaseSpec, *, device: str | None = None, dtype: str | None = None) -> Engine:
+def resolve_base(
+    spec: BaseSpec,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    attn_implementation: str | None = None,
+) -> Engine:
     """The base model that `spec` stands for; an engine stands for itself.
 
     Raises:
         ModelSpecError: there is no such model, or it cannot be loaded.
     """
     if isinstance(spec, (str, Path)):
-        return _load(spec, "base", device, dtype)
+        return _load(spec, "base", device, dtype, attn_implementation)
     return spec
 
 
@@ -60,6 +66,7 @@ def resolve_expert(
     rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
 ) -> Expert:
     """The expert that `spec` stands for; a mapping gives each role an expert of its own.
 
@@ -83,6 +90,7 @@ def resolve_expert(
             the request.
         device: Where to load a local model.
         dtype: In which precision to load it.
+        attn_implementation: How its attention is computed.
 
     Raises:
         ModelSpecError: nothing can be made of `spec`, or it takes nothing of what was given with
@@ -97,7 +105,15 @@ def resolve_expert(
         rate_limiter=rate_limiter,
     )
     resolver = _Resolver(
-        base_engine, url, api_key, timeout, max_tokens, rate_limiter, device, dtype
+        base_engine,
+        url,
+        api_key,
+        timeout,
+        max_tokens,
+        rate_limiter,
+        device,
+        dtype,
+        attn_implementation,
     )
     return resolver.panel(spec) if isinstance(spec, Mapping) else resolver.expert(spec)
 
@@ -206,6 +222,7 @@ class _Resolver:
     rate_limiter: BaseRateLimiter | None
     device: str | None
     dtype: str | None
+    attn_implementation: str | None
 
     def panel(self, specs: Mapping[Role, ExpertSpec]) -> Expert:
         for role in get_args(Role):
@@ -231,7 +248,7 @@ class _Resolver:
         if spec == "base":
             return self._of_base()
         if runs_here(spec, self.url):
-            engine = _load(spec, "expert", self.device, self.dtype)
+            engine = _load(spec, "expert", self.device, self.dtype, self.attn_implementation)
             return self._of_engine(engine, owned=True)
         return self._remote(str(spec))
 
@@ -285,12 +302,18 @@ class _Resolver:
 
 
 def _load(
-    spec: str | Path, which: Literal["base", "expert"], device: str | None, dtype: str | None
+    spec: str | Path,
+    which: Literal["base", "expert"],
+    device: str | None,
+    dtype: str | None,
+    attn_implementation: str | None,
 ) -> "TransformersEngine":
     from catts.agents.transformers_engine import TransformersEngine
 
     where = embedded_folder(which) if spec == "embedded" else spec
-    return TransformersEngine.load(where, device=device, dtype=dtype)
+    return TransformersEngine.load(
+        where, device=device, dtype=dtype, attn_implementation=attn_implementation
+    )
 
 
 def _name(spec: ExpertSpec) -> str:

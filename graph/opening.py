@@ -41,6 +41,7 @@ async def open_context(
     rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
     node_timeout: float | None = NODE_TIMEOUT,
@@ -66,8 +67,10 @@ async def open_context(
             from a server of one's own, and for a local expert `max_new_tokens` where that is
             given, else what its card says.
         rate_limiter: asked before each request to a remote expert.
-        device: torch device of the models loaded here; by default `cuda` where there is one.
+        device: torch device of the models loaded here; by default `cuda` where there is one. `auto`
+            spreads them over all GPUs, memory and disk.
         dtype: their precision: `float32`, `bfloat16` or `float16`.
+        attn_implementation: how their attention is computed: `eager`, `sdpa`, `flash_attention_2`.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
         node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
@@ -88,12 +91,17 @@ async def open_context(
         "max_tokens": expert_max_tokens,
         "rate_limiter": rate_limiter,
     }
+    placing: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "attn_implementation": attn_implementation,
+    }
     check_expert(expert, **asked)
     check_placing(device, dtype)
-    expert_here = isinstance(expert, str | Path) and runs_here(expert, expert_url)
+    expert_here = runs_here(expert, expert_url)
     if isinstance(base, str | Path):
         check_local(base, "base")
-    if expert_here:
+    if isinstance(expert, str | Path) and expert_here:
         check_local(expert, "expert")
         if expert_max_tokens is None:
             asked["max_tokens"] = settings.get("max_new_tokens")
@@ -104,7 +112,7 @@ async def open_context(
             if isinstance(expert, str | Path):
                 said(f"loading the expert {expert}")
             found = await asyncio.to_thread(
-                resolve_expert, expert, base_engine=engine, device=device, dtype=dtype, **asked
+                resolve_expert, expert, base_engine=engine, **placing, **asked
             )
             if found is not expert:
                 loaded.push_async_callback(found.aclose)
@@ -115,7 +123,7 @@ async def open_context(
         if isinstance(base, str | Path):
             await asyncio.to_thread(import_libraries, said)
             said(f"loading the base model {base}")
-        engine = await asyncio.to_thread(resolve_base, base, device=device, dtype=dtype)
+        engine = await asyncio.to_thread(resolve_base, base, **placing)
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
         panel = panel or await find_expert(engine)
