@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +262,7 @@ async def test_waiting_is_told_while_it_lasts(watched: Watched) -> None:
     assert 0.6 < usage.queued <= usage.seconds
     assert engine.usage.queued >= usage.queued
     assert beats[-1] - beats[0] > 0.5
-    assert max(b - a for a, b in zip(beats, beats[1:], strict=False)) < 0.5
+    assert max(b - a for a, b in pairwise(beats)) < 0.5
     assert ended - beats[-1] > (usage.seconds - usage.queued) / 2, "not while it is worked on"
 
 
