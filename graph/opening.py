@@ -26,13 +26,14 @@ from catts.errors import InputError
 from catts.graph.context import ATTEMPTS, NODE_TIMEOUT, Context, Policy
 from catts.graph.observer import Observer
 from catts.images import ImageStore
+from catts.names import Role
 from catts.records import first_problem
 
 
 @asynccontextmanager
 async def open_context(
     base: BaseSpec = "embedded",
-    expert: ExpertSpec = "embedded",
+    expert: ExpertSpec | Mapping[Role, ExpertSpec] = "embedded",
     *,
     expert_url: str | None = None,
     api_key: SecretStr | None = None,
@@ -59,7 +60,7 @@ async def open_context(
 
     Args:
         base: the base model; see `catts.agents.spec.BaseSpec`.
-        expert: the expert; see `catts.agents.spec.ExpertSpec`.
+        expert: the expert; see `catts.agents.spec.ExpertSpec`. A mapping gives each role its own.
         expert_url: address of an OpenAI-compatible server; `expert` then names its model.
         api_key: key of the expert's provider; by default its environment variable is read.
         role_timeout: seconds for one request to the expert.
@@ -98,13 +99,14 @@ async def open_context(
     }
     check_expert(expert, **asked)
     check_placing(device, dtype)
-    expert_here = runs_here(expert, expert_url)
+    experts = tuple(expert.values()) if isinstance(expert, Mapping) else (expert,)
+    local = [e for e in experts if isinstance(e, str | Path) and runs_here(e, expert_url)]
     if isinstance(base, str | Path):
         check_local(base, "base")
-    if isinstance(expert, str | Path) and expert_here:
-        check_local(expert, "expert")
-        if expert_max_tokens is None:
-            asked["max_tokens"] = settings.get("max_new_tokens")
+    for each in local:
+        check_local(each, "expert")
+    if len(local) == len(experts) and expert_max_tokens is None:
+        asked["max_tokens"] = settings.get("max_new_tokens")
     said = tell or (lambda _: None)
     async with AsyncExitStack() as loaded:
 
@@ -119,7 +121,7 @@ async def open_context(
             return found
 
         # a remote expert first: what is wrong with it is told before minutes of loading
-        panel = None if expert_here else await find_expert(None)
+        panel = None if local else await find_expert(None)
         if isinstance(base, str | Path):
             await asyncio.to_thread(import_libraries, said)
             said(f"loading the base model {base}")
