@@ -85,13 +85,11 @@ async def open_context(
     }
     check_expert(expert, **asked)
     check_placing(device, dtype)
-    expert_here = isinstance(expert, str | Path) and runs_here(expert, expert_url)
     if isinstance(base, str | Path):
         check_local(base, "base")
-    if expert_here:
-        check_local(expert, "expert")
-        if expert_max_tokens is None:
-            asked["max_tokens"] = settings.get("max_new_tokens")
+    expert_here = runs_here(expert, expert_url)
+    if expert_here and expert_max_tokens is None:
+        asked["max_tokens"] = settings.get("max_new_tokens")
     said = tell or (lambda _: None)
     async with AsyncExitStack() as loaded:
 
