@@ -41,16 +41,21 @@ Handler = Callable[..., Awaitable[Command[str]]]
 
 
 _MAX_MESSAGE = 500
+_SPENT: dict[str, Usage] = {}
+"""What the failed attempts of a node cost that may still be tried again, by LangGraph's task: the
+account of its last attempt holds them all."""
+
 _FORESEEN = (RoleError, EngineError, ConnectionError, TimeoutError)
 
 
 class _Failed(Exception):  # noqa: N818 - a carrier between node and handler, never seen by callers
     """A foreseen failure of a node, on its way to the node's error handler."""
 
-    def __init__(self, failure: Failure, run: NodeRun) -> None:
+    def __init__(self, failure: Failure, run: NodeRun, task: str = "") -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.run = run
+        self.task = task
 
 
 def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> Node:
@@ -58,7 +63,8 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
 
     async def node(state: State, runtime: Runtime[Context]) -> Update:
         context = _checked(state, runtime, first=name == "sampler")
-        attempt = _attempt(runtime)
+        attempt, task = _attempt(runtime), _task(runtime)
+        before = _SPENT.pop(task, Usage())
         asked = state.question.digest
         _tell(runtime, Started(question=asked, node=name, attempt=attempt))
         began, start = time.time(), time.perf_counter()
@@ -68,14 +74,17 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
                 try:
                     update, usage = await work(state, context)
                 except _FORESEEN as error:
-                    failed = _failed(name, error, time.perf_counter() - start, attempt)
+                    failed = _failed(
+                        name, error, time.perf_counter() - start, attempt, before, task
+                    )
                     raise
-                run = _run(name, "ok", usage, time.perf_counter() - start, attempt, began)
+                run = _run(name, "ok", before + usage, time.perf_counter() - start, attempt, began)
                 update = update | {"runs": Overwrite((run,)) if name == "sampler" else (run,)}
                 if span is not None:
                     span.result(update)
         except _FORESEEN as error:
             if failed is not None:
+                _SPENT[task] = failed.run.usage
                 raise failed from error
             raise
         for event in events_of(name, asked, update):
@@ -98,6 +107,7 @@ def handler(name: Worker) -> Handler:
         if isinstance(raised, NodeTimeoutError):
             raised = _failed(name, raised, raised.elapsed, _attempt(runtime))
         if isinstance(raised, _Failed):
+            _SPENT.pop(raised.task, None)
             update = _after_failure(state, raised, runtime.context)
             for event in events_of(name, state.question.digest, update):
                 _tell(runtime, event)
@@ -188,6 +198,10 @@ def _attempt(runtime: Runtime[Context]) -> int:
     return runtime.execution_info.node_attempt if runtime.execution_info else 1
 
 
+def _task(runtime: Runtime[Context]) -> str:
+    return runtime.execution_info.task_id if runtime.execution_info else ""
+
+
 def _run(
     name: Worker,
     status: Literal["ok", "failed"],
@@ -207,7 +221,14 @@ def _run(
     )
 
 
-def _failed(name: Worker, error: Exception, seconds: float, attempt: int) -> _Failed:
+def _failed(
+    name: Worker,
+    error: Exception,
+    seconds: float,
+    attempt: int,
+    before: Usage = Usage(),  # noqa: B008 - frozen
+    task: str = "",
+) -> _Failed:
     kind = (error.cause or "RoleError") if isinstance(error, RoleError) else type(error).__name__
     message = error.message if isinstance(error, RoleError) else str(error)
     usage = getattr(error, "usage", None)
@@ -216,11 +237,12 @@ def _failed(name: Worker, error: Exception, seconds: float, attempt: int) -> _Fa
         _run(
             name,
             "failed",
-            usage if isinstance(usage, Usage) else Usage(),
+            before + usage if isinstance(usage, Usage) else before,
             seconds,
             attempt,
             time.time() - seconds,
         ),
+        task,
     )
 
 
