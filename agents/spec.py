@@ -127,10 +127,14 @@ def check_expert(
     max_tokens: int | None = None,
     rate_limiter: BaseRateLimiter | None = None,
 ) -> None:
-    """Check that what is given with an expert reaches it; arguments as of `resolve_expert`.
+    """Check, before anything is loaded, a spec and that what is given with it reaches it.
+
+    Arguments as of `resolve_expert`. What a hub id or a folder holds is not looked at, and a
+    provider is not asked.
 
     Raises:
-        ModelSpecError: a setting is out of range, or would reach no model that `spec` names.
+        ModelSpecError: a local model is not there, a setting is out of range, or one would reach no
+            model that `spec` names.
     """
     if max_tokens is not None and max_tokens < 1:
         raise ModelSpecError(f"the longest reply is {max_tokens} tokens: give 1 or more")
@@ -153,6 +157,9 @@ def check_expert(
                 f"the expert {names} takes no {what}: leave it out, or name "
                 + ("a remote model" if taken_by is remote else "a model instead of an object")
             )
+    for each in named:
+        if runs_here(each, url):
+            check_local(each, "expert")
 
 
 def check_local(spec: str | Path, which: Literal["base", "expert"]) -> None:

@@ -103,8 +103,6 @@ async def open_context(
     local = [e for e in experts if isinstance(e, str | Path) and runs_here(e, expert_url)]
     if isinstance(base, str | Path):
         check_local(base, "base")
-    for each in local:
-        check_local(each, "expert")
     if len(local) == len(experts) and expert_max_tokens is None:
         asked["max_tokens"] = settings.get("max_new_tokens")
     said = tell or (lambda _: None)
