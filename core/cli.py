@@ -85,6 +85,9 @@ def ask(
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16, of local models.")
     ] = None,
+    expert_max_side: Annotated[
+        int, typer.Option(min=32, help="Longest side in pixels of what the expert is shown.")
+    ] = 2048,
     json: Json = False,
 ) -> None:
     """Answer one question about an image."""
@@ -99,7 +102,12 @@ def ask(
         from catts.graph.account import account
         from catts.graph.live import ask_live
 
-        settings: dict[str, Any] = {"samples": samples, "routing": routing, "seed": seed}
+        settings: dict[str, Any] = {
+            "samples": samples,
+            "routing": routing,
+            "seed": seed,
+            "expert_max_side": expert_max_side,
+        }
         if max_new_tokens is not None:
             settings["max_new_tokens"] = max_new_tokens
         trace = ask_live(
