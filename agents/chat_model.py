@@ -48,7 +48,7 @@ class EngineChatModel(BaseChatModel):
     the request, the reply that was refused, what was wrong with it.
     """
 
-    engine: Annotated[TextCompleter, SkipValidation] = Field(repr=False)
+    engine: Annotated[TextCompleter, SkipValidation] = Field(repr=False, exclude=True)
     max_new_tokens: int = Field(default=512, ge=1)
     """Longest reply, in tokens."""
     temperature: float = Field(default=0.0, ge=0)

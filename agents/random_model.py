@@ -17,22 +17,13 @@ from transformers import (
     Qwen3VLVideoProcessor,
 )
 
-END_OF_TURN = "<|im_end|>"
-_SPECIAL = (
-    "<|endoftext|>",
-    "<|im_start|>",
+from catts.agents.qwen_vl import (
+    CHAT_TEMPLATE,
     END_OF_TURN,
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
-_CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
-    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    PAD,
+    SPECIAL_TOKENS,
+    VISION_TOKENS,
+    mrope_sections,
 )
 
 
@@ -68,11 +59,9 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in _SPECIAL])
+    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL_TOKENS])
     tokenizer.add_tokens([AddedToken(t, normalized=False) for t in ("<think>", "</think>")])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END_OF_TURN, pad_token=_SPECIAL[0]
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TURN, pad_token=PAD)
 
 
 def random_qwen2_5_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any, Any]:
@@ -85,7 +74,7 @@ def random_qwen2_5_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[An
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 1e4,
-                "mrope_section": _mrope_sections(head),
+                "mrope_section": mrope_sections(head),
             },
         },
         vision_config={
@@ -109,7 +98,7 @@ def random_qwen2_5_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[An
         Qwen2VLImageProcessor(size=pixels, **sizes),
         tokenizer,
         Qwen2VLVideoProcessor(size=pixels, **sizes),
-        chat_template=_CHAT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
     )
     return _random(Qwen2_5_VLForConditionalGeneration, config, tokenizer, seed), processor
 
@@ -125,7 +114,7 @@ def random_qwen3_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any,
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 1e4,
-                "mrope_section": _mrope_sections(head),
+                "mrope_section": mrope_sections(head),
                 "mrope_interleaved": True,
             },
         },
@@ -150,7 +139,7 @@ def random_qwen3_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any,
         Qwen2VLImageProcessor(size=pixels, **sizes),
         tokenizer,
         Qwen3VLVideoProcessor(size=pixels, cap_pixels_per_frame=True, **sizes),
-        chat_template=_CHAT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
     )
     return _random(Qwen3VLForConditionalGeneration, config, tokenizer, seed), processor
 
@@ -171,21 +160,10 @@ def _text_config(size: Size, tokenizer: Any) -> dict[str, Any]:
     }
 
 
-def _mrope_sections(head: int) -> list[int]:
-    """Rotary pairs for time, height and width: about a quarter, three and three eighths."""
-    side = head // 2 * 3 // 8
-    return [head // 2 - 2 * side, side, side]
-
-
 def _vision_tokens(tokenizer: Any) -> dict[str, int]:
     return {
         f"{name}_token_id": tokenizer.convert_tokens_to_ids(text)
-        for name, text in (
-            ("image", "<|image_pad|>"),
-            ("video", "<|video_pad|>"),
-            ("vision_start", "<|vision_start|>"),
-            ("vision_end", "<|vision_end|>"),
-        )
+        for name, text in VISION_TOKENS.items()
     }
 
 

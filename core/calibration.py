@@ -49,7 +49,7 @@ class ConfidenceMap(Record):
         if right == len(self.x):
             return self.y[-1]
         x0, x1, y0, y1 = self.x[right - 1], self.x[right], self.y[right - 1], self.y[right]
-        return y0 + (y1 - y0) * (confidence - x0) / (x1 - x0)
+        return y0 + (y1 - y0) * ((confidence - x0) / (x1 - x0))
 
 
 def raw_weight(confidence: float, kind: ConfidenceKind) -> float:

@@ -108,6 +108,10 @@ class ImageStore:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
 
+    def on_same_folder(self) -> "ImageStore":
+        """Another store, empty in memory, that shares this one's folder if it has one."""
+        return ImageStore(self._folder)
+
     def put(self, image: ImageSource) -> str:
         """Load `image` (see `load_image`), keep it, and return its digest."""
         loaded = load_image(image)

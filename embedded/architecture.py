@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from catts.agents.qwen_vl import END_OF_TURN, PAD, VISION_TOKENS, mrope_sections
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -31,8 +33,6 @@ def build_model(size: Size, tokenizer: Any, seed: int) -> Any:
     def token(text: str) -> int:
         return int(tokenizer.convert_tokens_to_ids(text))
 
-    half = size.hidden // size.heads // 2
-    spatial = half * 3 // 8
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
@@ -44,12 +44,12 @@ def build_model(size: Size, tokenizer: Any, seed: int) -> Any:
             "max_position_embeddings": 1024,
             "rope_parameters": {
                 "rope_type": "default",
-                "mrope_section": [half - 2 * spatial, spatial, spatial],
+                "mrope_section": mrope_sections(size.hidden // size.heads),
                 "rope_theta": 1e4,
             },
             "bos_token_id": None,
-            "eos_token_id": token("<|im_end|>"),
-            "pad_token_id": token("<|endoftext|>"),
+            "eos_token_id": token(END_OF_TURN),
+            "pad_token_id": token(PAD),
             "tie_word_embeddings": True,
         },
         vision_config={
@@ -64,10 +64,7 @@ def build_model(size: Size, tokenizer: Any, seed: int) -> Any:
             "fullatt_block_indexes": list(range(size.vision_depth)),
             "window_size": 112,
         },
-        image_token_id=token("<|image_pad|>"),
-        video_token_id=token("<|video_pad|>"),
-        vision_start_token_id=token("<|vision_start|>"),
-        vision_end_token_id=token("<|vision_end|>"),
+        **{f"{name}_token_id": token(text) for name, text in VISION_TOKENS.items()},
         tie_word_embeddings=True,
     )
     torch.manual_seed(seed)
@@ -75,6 +72,6 @@ def build_model(size: Size, tokenizer: Any, seed: int) -> Any:
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.08 if "embed" in name else 0.04)
-    model.generation_config.eos_token_id = token("<|im_end|>")
-    model.generation_config.pad_token_id = token("<|endoftext|>")
+    model.generation_config.eos_token_id = token(END_OF_TURN)
+    model.generation_config.pad_token_id = token(PAD)
     return model

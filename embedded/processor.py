@@ -3,21 +3,13 @@
 import random
 from typing import Any, get_args
 
+from catts.agents.qwen_vl import CHAT_TEMPLATE, END_OF_TURN, PAD, SPECIAL_TOKENS
 from catts.embedded.lessons import Task, lesson
 from catts.embedded.questions import place_name
 from catts.embedded.scene import CELLS
 from catts.embedded.world import example
 from catts.prompts import PromptSet
 
-SPECIAL_TOKENS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
 VOCABULARY = 1024
 """Tokens of the vocabulary: enough that the top-20 mean is not only the flatness of the tail."""
 
@@ -27,15 +19,6 @@ _WORDS = r" ?\p{L}{3,}(?=s\b)|s\b| ?[\p{L}\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\
 Letters and digits stay together, so `b3` can be one token; the s of a plural stands apart, so that
 the stars that a question asks for and the star that was seen are the same token.
 """
-
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}<|im_start|>{{ message.role }}"
-    "{%- if message.content is string -%}{{ message.content }}{%- else -%}"
-    "{%- for part in message.content -%}{%- if part.type == 'image' or 'image' in part -%}"
-    "<|vision_start|><|image_pad|><|vision_end|>"
-    "{%- elif part.type == 'text' -%}{{ part.text }}{%- endif -%}{%- endfor -%}{%- endif -%}"
-    "<|im_end|>{%- endfor -%}{%- if add_generation_prompt -%}<|im_start|>assistant{%- endif -%}"
-)
 
 
 def build_processor(prompts: PromptSet, lessons: int = 6000) -> Any:
@@ -76,8 +59,8 @@ def build_processor(prompts: PromptSet, lessons: int = 6000) -> Any:
     backend.add_tokens(thinking)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        eos_token="<|im_end|>",  # noqa: S106
-        pad_token="<|endoftext|>",  # noqa: S106
+        eos_token=END_OF_TURN,
+        pad_token=PAD,
         additional_special_tokens=[t for t in SPECIAL_TOKENS if t.startswith("<|v") or "im" in t],
         model_max_length=512,
     )

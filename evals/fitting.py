@@ -183,11 +183,13 @@ def best_acceptance(verdicts: Sequence[Verdict]) -> float:
 def _best_contrast(
     base: TransformersEngine, data: Collection
 ) -> tuple[int, float, dict[str, float]]:
-    limit = base.card.max_new_tokens
+    card = base.card
     scores: dict[tuple[int, float], float] = {}
     for t in (500, 800):
         for alpha in (0.5, 1.0):
-            params = ContrastParams(alpha=alpha, max_new_tokens=limit)
+            params = ContrastParams(
+                alpha=alpha, beta=card.contrast_beta, max_new_tokens=card.max_new_tokens
+            )
             rows = data.contrasts(base, params, t, title=f"self-check t {t} alpha {alpha}")
             scores[t, alpha] = float(np.mean(accuracy_of(data.items, rows)))
     (t, alpha) = max(scores, key=lambda k: scores[k])
@@ -204,6 +206,7 @@ def _policy(
             "confidence_map": mapping,
             "vote_weight": weight,
             "max_new_tokens": base.card.max_new_tokens,
+            "contrast_beta": base.card.contrast_beta,
         }
     )
 

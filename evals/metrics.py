@@ -37,15 +37,6 @@ class Interval(NamedTuple):
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def accuracy(right: ArrayLike) -> float:
-    """Share of right answers: (1/N) * sum_i right_i.
-
-    Args:
-        right: 0 or 1 (or a probability of being right) each, any shape, at least one.
-    """
-    return float(_filled(right, "right").mean())
-
-
 def weighted_mean(rows: FloatArray, weights: FloatArray) -> FloatArray:
     """sum_i w_i x_i / sum_i w_i for each row of weights: the default `Statistic`; rows are (N,)."""
     total = weights.sum(axis=1)
@@ -54,6 +45,8 @@ def weighted_mean(rows: FloatArray, weights: FloatArray) -> FloatArray:
 
 def weighted_auroc(rows: FloatArray, weights: FloatArray) -> FloatArray:
     """AUROC as a `Statistic`: rows are (N, 2), a score and whether it was right (0 or 1).
+
+    scikit-learn's takes one weighting at a time, and a bootstrap has thousands.
 
     sum over pairs (right i, wrong j) of w_i w_j ([s_i > s_j] + 1/2 [s_i = s_j]), divided by
     sum over those pairs of w_i w_j; NaN where a class has no weight.
@@ -235,13 +228,6 @@ def log_scores(probability_of_truth: ArrayLike, *, floor: float) -> FloatArray:
             candidate has p = 0 and would make every mean -inf. State it with the result.
     """
     return np.log(np.maximum(_filled(probability_of_truth, "probabilities"), floor))
-
-
-def brier_scores(probability: ArrayLike, right: ArrayLike) -> FloatArray:
-    """(p_i - y_i)^2 of each forecast p_i in [0, 1] of y_i in {0, 1}; 0 is best."""
-    return np.square(
-        np.asarray(probability, dtype=np.float64) - np.asarray(right, dtype=np.float64)
-    )
 
 
 def _winning_subsets(own: int, others: Sequence[int], silent: int, k: int) -> float:

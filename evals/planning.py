@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from catts.agents.expert import MODULES, Module
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.collect import Collection
@@ -13,7 +12,7 @@ from catts.evals.metrics import Interval, cluster_bootstrap
 from catts.evals.modules import full_verdicts
 from catts.evals.verdicts import Verdict
 from catts.graph.context import Policy
-from catts.graph.ledger import Source
+from catts.names import MODULES, Module, Source
 
 _BALLOT: dict[Module, Source] = {"voter": "voter", "critic": "critic", "self_check": "self_check"}
 
@@ -50,15 +49,19 @@ def measure_order(
     start: int = 500_000_000,
     quiet: bool = False,
 ) -> dict[str, list[Gain]]:
-    """Gains on training-stream questions that no lesson used, by how clear the lead is."""
+    """Gains on training-stream questions that no lesson used, by how clear the lead is.
+
+    A group that holds no question is left out.
+    """
     items = load_items("train", n, start=start)
     policy = Policy.from_card(base.card, samples=8, seed=seed)
     data = Collection(folder, items, quiet=quiet)
     params = SamplingParams(n=8, max_new_tokens=base.card.max_new_tokens, seed=seed)
     rows = data.answers(base, params, title="training-stream samples")
     verdicts = [v for v in full_verdicts(data, base, expert, rows, policy) if v.field]
-    return {
-        "all": margin_gains(verdicts),
-        "leader below 0.6": margin_gains([v for v in verdicts if v.field[0].share < 0.6]),
-        "leader at 0.6 or more": margin_gains([v for v in verdicts if v.field[0].share >= 0.6]),
+    groups = {
+        "all": verdicts,
+        "leader below 0.6": [v for v in verdicts if v.field[0].share < 0.6],
+        "leader at 0.6 or more": [v for v in verdicts if v.field[0].share >= 0.6],
     }
+    return {name: margin_gains(group) for name, group in groups.items() if group}

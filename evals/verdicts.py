@@ -9,9 +9,20 @@ from catts.agents.protocol import Sample
 from catts.answers import canonical, extract_answer, is_correct
 from catts.evals.items import Item
 from catts.graph.context import Policy
-from catts.graph.ledger import Ballot, Source, candidates, leader, sample_ballots, spokesman, tally
+from catts.graph.ledger import (
+    Ballot,
+    candidates,
+    critic_ballots,
+    leader,
+    sample_ballots,
+    self_check_ballots,
+    spokesman,
+    tally,
+    voter_ballots,
+)
 from catts.graph.nodes import read_sample
 from catts.graph.records import SampleRecord
+from catts.names import Source
 
 
 def right(item: Item, sample: Sample) -> bool:
@@ -74,15 +85,18 @@ class Verdict:
     @cached_property
     def ballots(self) -> tuple[Ballot, ...]:
         """All ballots of the question."""
-        cast = list(sample_ballots(self.samples))
-        if self.vote is not None:
-            for candidate, p in zip(self.field, self.vote, strict=True):
-                cast.append(self._ballot("voter", candidate.answer, self.policy.tau1 * p))
-        if self.reanswer is not None:
-            cast.append(self._ballot("critic", self.reanswer, self.policy.tau2))
-        if self.self_check is not None:
-            cast.append(self._ballot("self_check", self.self_check, self.policy.tau3))
-        return tuple(cast)
+        policy = self.policy
+        voted = (
+            ()
+            if self.vote is None
+            else voter_ballots(self.field, self.vote, policy.tau1, "the expert")
+        )
+        return (
+            *sample_ballots(self.samples),
+            *voted,
+            *critic_ballots(self.reanswer, self.spoken[0], policy.tau2),
+            *self_check_ballots(self.self_check, policy.tau3, "lock_step", policy.noise_t),
+        )
 
     def won(self, *sources: Source) -> bool:
         """Whether the right answer wins the tally over these sources."""
@@ -100,10 +114,6 @@ class Verdict:
         votes = tally(self.ballots, sources)
         own = votes.pop(gold(self.item), 0.0)
         return own - max(votes.values(), default=0.0)
-
-    @staticmethod
-    def _ballot(source: Source, answer: str, weight: float) -> Ballot:
-        return Ballot(source=source, answer=answer, weight=weight, reason="stored")
 
 
 def read_rows(

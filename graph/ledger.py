@@ -7,18 +7,14 @@ ballots' weights, ballots commute, and a tally over any subset of the modules is
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from pydantic import Field
 
 from catts.agents.expert import Candidate
 from catts.graph.records import SampleRecord
+from catts.names import SOURCES, Source
 from catts.records import Record
-
-Source = Literal["sample", "voter", "critic", "self_check"]
-"""Who casts a ballot; the critic's is the base model's answer under its critique."""
-
-SOURCES: tuple[Source, ...] = get_args(Source)
 
 Votes = Mapping[str, float]
 """Answer to the sum of its ballots' weights."""
@@ -69,6 +65,55 @@ def sample_ballots(samples: Sequence[SampleRecord]) -> tuple[Ballot, ...]:
         for i, sample, answer, weight in voting
         if answer is not None and weight is not None
     )
+
+
+def voter_ballots(
+    field: Sequence[Candidate], probabilities: Sequence[float], tau1: float, voter: str
+) -> tuple[Ballot, ...]:
+    """tau1 votes shared out among the candidates by the probabilities that the voter gave them.
+
+    Args:
+        field: the candidates that it judged.
+        probabilities: one for each of them, in [0, 1], summing to 1.
+        tau1: votes in all, >= 0.
+        voter: its name.
+
+    Raises:
+        ValueError: there are more or fewer probabilities than candidates.
+    """
+    alone = len(field) == 1
+    return tuple(
+        Ballot(
+            source="voter",
+            answer=candidate.answer,
+            weight=tau1 * p,
+            reason="the only candidate" if alone else f"probability {p:.3f} given by {voter}",
+        )
+        for candidate, p in zip(field, probabilities, strict=True)
+    )
+
+
+def critic_ballots(answer: str | None, criticised: str, tau2: float) -> tuple[Ballot, ...]:
+    """tau2 votes for the base model's answer under the critique of `criticised`; none without one.
+
+    Both answers are canonical.
+    """
+    if answer is None:
+        return ()
+    changed = "kept" if answer == criticised else f"revised {criticised}"
+    reason = f"{changed} under the critique"
+    return (Ballot(source="critic", answer=answer, weight=tau2, reason=reason),)
+
+
+def self_check_ballots(answer: str | None, tau3: float, method: str, t: int) -> tuple[Ballot, ...]:
+    """tau3 votes for the (canonical) answer that rests on what is seen; none without one.
+
+    `method` and the noise step `t` say how it was found.
+    """
+    if answer is None:
+        return ()
+    reason = f"{method.replace('_', ' ')} against noise at t = {t}"
+    return (Ballot(source="self_check", answer=answer, weight=tau3, reason=reason),)
 
 
 def tally(ballots: Iterable[Ballot], sources: Collection[Source] | None = None) -> dict[str, float]:

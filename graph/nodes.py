@@ -10,18 +10,20 @@ from typing import NamedTuple
 
 from PIL.Image import Image, Resampling
 
-from catts.agents.expert import MODULES, Vote
+from catts.agents.expert import Vote
 from catts.agents.protocol import Sample, Usage
 from catts.answers import canonical, extract_answer
 from catts.errors import EngineError, RoleError
 from catts.graph.context import Context, Policy
 from catts.graph.ledger import (
-    Ballot,
     candidates,
+    critic_ballots,
     leader,
     sample_ballots,
+    self_check_ballots,
     spokesman,
     tally,
+    voter_ballots,
 )
 from catts.graph.records import (
     ContrastRecord,
@@ -32,7 +34,8 @@ from catts.graph.records import (
     SampleRecord,
     VoteRecord,
 )
-from catts.graph.state import State, Update, fresh
+from catts.graph.state import State, Update
+from catts.names import MODULES
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
 
@@ -45,16 +48,12 @@ class Work(NamedTuple):
 
 
 async def sampler(state: State, context: Context) -> Work:
-    """Draw the samples, weigh them by their confidence: V_internal.
-
-    The first node of a question: it starts a whole new state, so a thread may hold a second one.
-    """
+    """Draw the samples, weigh them by their confidence: V_internal."""
     policy = context.policy
     images = await _images(state.question, context)
     generation = await context.engine.sample(state.question, images, policy.sampling)
     samples = tuple(read_sample(s, state.question, policy) for s in generation.samples)
-    update = fresh(context.fingerprint, samples=samples, ballots=sample_ballots(samples))
-    return Work(update, generation.usage)
+    return Work({"samples": samples, "ballots": sample_ballots(samples)}, generation.usage)
 
 
 async def planner(state: State, context: Context) -> Work:
@@ -75,21 +74,14 @@ async def voter(state: State, context: Context) -> Work:
     """
     field = candidates(state.samples)
     if len(field) == 1:
-        alone = _vote_ballot(field[0].answer, context.policy.tau1, "the only candidate")
+        alone = voter_ballots(field, (1.0,), context.policy.tau1, context.expert.name)
         vote = VoteRecord(probabilities={field[0].answer: 1.0})
-        return Work({"vote": vote, "ballots": (alone,)}, Usage())
+        return Work({"vote": vote, "ballots": alone}, Usage())
     images = await _shown(state.question, context)
     result = await context.expert.vote(state.question, images, field)
     probabilities = result.reply.probabilities
     _check_vote(result.reply, len(field), result.usage)
-    ballots = tuple(
-        _vote_ballot(
-            candidate.answer,
-            context.policy.tau1 * p,
-            f"probability {p:.3f} given by {context.expert.name}",
-        )
-        for candidate, p in zip(field, probabilities, strict=True)
-    )
+    ballots = voter_ballots(field, probabilities, context.policy.tau1, context.expert.name)
     told = {c.answer: p for c, p in zip(field, probabilities, strict=True)}
     return Work({"vote": VoteRecord(probabilities=told), "ballots": ballots}, result.usage)
 
@@ -118,17 +110,7 @@ async def reanswer(state: State, context: Context) -> Work:
         params=policy.reanswering,
     )
     sample = read_sample(generation.samples[0], state.question, policy)
-    changed = "kept" if sample.answer == critique.answer else f"revised {critique.answer}"
-    ballots = _one_ballot(
-        Ballot(
-            source="critic",
-            answer=sample.answer,
-            weight=policy.tau2,
-            reason=f"{changed} under the critique",
-        )
-        if sample.answer is not None
-        else None
-    )
+    ballots = critic_ballots(sample.answer, critique.answer, policy.tau2)
     return Work({"reanswer": sample, "ballots": ballots}, generation.usage)
 
 
@@ -160,16 +142,7 @@ async def self_check(state: State, context: Context) -> Work:
     )
     sample = read_sample(contrast.sample, question, policy)
     record = ContrastRecord(sample=sample, method=contrast.method, noised=noised)
-    ballots = _one_ballot(
-        Ballot(
-            source="self_check",
-            answer=sample.answer,
-            weight=policy.tau3,
-            reason=f"{contrast.method.replace('_', ' ')} against noise at t = {policy.noise_t}",
-        )
-        if sample.answer is not None
-        else None
-    )
+    ballots = self_check_ballots(sample.answer, policy.tau3, contrast.method, policy.noise_t)
     return Work({"self_check": record, "ballots": ballots}, contrast.usage)
 
 
@@ -236,14 +209,6 @@ def _check_vote(vote: Vote, count: int, usage: Usage) -> None:
     p = vote.probabilities
     if len(p) != count or not all(0 <= x <= 1 for x in p) or abs(sum(p) - 1) > 1e-6:
         raise RoleError("voter", f"{p} is no distribution over {count} candidates", usage=usage)
-
-
-def _vote_ballot(answer: str, weight: float, reason: str) -> Ballot:
-    return Ballot(source="voter", answer=answer, weight=weight, reason=reason)
-
-
-def _one_ballot(ballot: Ballot | None) -> tuple[Ballot, ...]:
-    return () if ballot is None else (ballot,)
 
 
 def _why_none(samples: Sequence[SampleRecord]) -> NoAnswer:

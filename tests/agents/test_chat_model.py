@@ -167,6 +167,17 @@ async def test_a_checkpoint_is_asked_with_its_own_prompts_and_closed(
         await expert.vote(QUESTION, [random_picture()], CANDIDATES)
 
 
+async def test_limits_reach_a_local_expert(engine, random_picture):
+    with pytest.raises(RoleError) as caught:
+        short = resolve_expert("base", base_engine=engine, max_tokens=4)
+        await short.vote(QUESTION, [random_picture()], CANDIDATES)
+    assert caught.value.usage.completion_tokens == 2 * 4
+    with pytest.raises(RoleError, match=r"no reply in 0\.001 s") as caught:
+        quick = resolve_expert("base", base_engine=engine, timeout=0.001)
+        await quick.vote(QUESTION, [random_picture()], CANDIDATES)
+    assert not caught.value.transient, "the engine is still at it: another request would queue"
+
+
 async def test_the_fingerprint_follows_the_engine(engine, tiny_qwen3_checkpoint):
     expert = resolve_expert("base", base_engine=engine)
     other = resolve_expert(tiny_qwen3_checkpoint, device="cpu")

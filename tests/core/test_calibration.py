@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -46,8 +46,13 @@ def test_more_confidence_never_maps_to_less(fitted: ConfidenceMap, a: float, b: 
     assert high <= 1 + 1e-12
 
 
+NEIGHBOURS = ConfidenceMap(kind="top_k_mean", x=(0.0, 5e-324), y=(0.0, 0.5), fitted_on="h")
+"""Knots so close that a product with their distance is 0."""
+
+
 @settings(deadline=None)
 @given(maps)
+@example(NEIGHBOURS)
 def test_knots_are_met_and_records_survive_json(fitted: ConfidenceMap) -> None:
     assert [fitted(x) for x in fitted.x] == pytest.approx(list(fitted.y))
     assert ConfidenceMap.model_validate_json(fitted.model_dump_json()) == fitted

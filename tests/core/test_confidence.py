@@ -1,4 +1,4 @@
-"""Confidence by hand, and its direction: higher is more certain."""
+"""Confidence of a completion by hand, from the numbers of its tokens."""
 
 import math
 
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from catts.confidence import (
     CONFIDENCE_KINDS,
-    TOP_K,
     sequence_confidences,
     window_length,
     window_means,
@@ -16,68 +15,6 @@ from catts.confidence import (
 
 numbers = st.floats(min_value=0, max_value=30)
 completions = st.lists(st.tuples(numbers, numbers.map(lambda x: -x)), min_size=1, max_size=120)
-
-
-def _token_confidence(logits: list[float], k: int = TOP_K) -> float:
-    """c_t as the paper writes it, from raw logits."""
-    norm = math.log(math.fsum(map(math.exp, logits)))
-    top = sorted((logit - norm for logit in logits), reverse=True)[:k]
-    return -math.fsum(top) / len(top)
-
-
-def _peaked(size: int, height: float) -> list[float]:
-    return [height] + [0.0] * (size - 1)
-
-
-@settings(deadline=None)
-@given(
-    st.integers(min_value=2, max_value=TOP_K),
-    st.floats(min_value=0, max_value=15),
-    st.floats(min_value=0.1, max_value=15),
-)
-def test_a_peaked_distribution_is_more_confident_than_a_flat_one(
-    size: int, height: float, more: float
-) -> None:
-    flat, blunt, sharp = (
-        _token_confidence(_peaked(size, peak)) for peak in (0.0, height, height + more)
-    )
-    assert flat == pytest.approx(math.log(size))
-    assert flat <= blunt < sharp
-
-
-@settings(deadline=None)
-@given(st.floats(min_value=0, max_value=15), st.floats(min_value=0.1, max_value=15))
-def test_beyond_k_tokens_it_rises_once_the_peak_has_a_kth_of_the_mass(
-    height: float, more: float
-) -> None:
-    size = 5 * TOP_K
-    # A peak of probability 1/k: below it, mass drawn in from outside the top k lowers c_t.
-    turn = math.log((size - 1) / (TOP_K - 1))
-    low, blunt, sharp = (
-        _token_confidence(_peaked(size, turn + peak)) for peak in (0.0, height, height + more)
-    )
-    assert low <= blunt < sharp
-    assert low < _token_confidence(_peaked(size, 0.0))
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(min_value=-20, max_value=20), min_size=TOP_K, max_size=80))
-def test_nothing_is_less_confident_than_k_equal_tokens(logits: list[float]) -> None:
-    assert _token_confidence(logits) >= math.log(TOP_K) - 1e-9
-
-
-def test_with_k_of_one_the_direction_would_be_the_other_one() -> None:
-    sharp, flat = _peaked(50, 9.0), _peaked(50, 0.0)
-    assert _token_confidence(sharp, 1) < _token_confidence(flat, 1)
-    assert _token_confidence(sharp, 2) > _token_confidence(flat, 2)
-
-
-def test_the_peaked_completion_has_the_higher_sequence_confidence() -> None:
-    flat = _token_confidence([0.0] * 50)
-    peaked = _token_confidence([9.0] + [0.0] * 49)
-    sure = sequence_confidences([peaked] * 6, [-0.1] * 6)
-    unsure = sequence_confidences([flat] * 6, [-3.9] * 6)
-    assert all(sure[kind] > unsure[kind] for kind in sure)
 
 
 def test_by_hand() -> None:
@@ -111,10 +48,24 @@ def test_the_kinds_are_ordered(tokens: list[tuple[float, float]]) -> None:
     slack = 1e-9
     assert min(confidence) - slack <= found["top_k_min_window"]
     assert found["top_k_min_window"] <= found["top_k_bottom_window"] + slack
-    assert found["top_k_min_window"] <= found["top_k_mean"] + slack or len(tokens) > 4
+    assert min(confidence) - slack <= found["top_k_mean"] <= max(confidence) + slack
+    assert min(confidence) - slack <= found["top_k_tail"] <= max(confidence) + slack
     assert found["top_k_bottom_window"] <= max(confidence) + slack
     assert min(logprobs) == found["min_logprob"] <= found["mean_logprob"] + slack
     assert all(map(math.isfinite, found.values()))
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_a_completion_no_longer_than_a_window_has_one_window(length: int) -> None:
+    confidence = [float(2**n) for n in range(length)]
+    found = sequence_confidences(confidence, [-1.0] * length)
+    assert found["top_k_min_window"] == found["top_k_bottom_window"] == found["top_k_mean"]
+
+
+def test_the_mean_can_lie_below_every_whole_window() -> None:
+    """Windows cover the ends less often than the middle, so the mean bounds none of them."""
+    found = sequence_confidences([0.0, 0.0, 9.0, 9.0, 9.0, 0.0, 0.0], [-1.0] * 7)
+    assert found["top_k_min_window"] == 4.5 > found["top_k_mean"] == pytest.approx(27 / 7)
 
 
 @settings(deadline=None)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents.protocol import Sample
 from catts.calibration import ConfidenceMap
@@ -11,7 +12,8 @@ from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score
 from catts.evals.items import Item, load_items
 from catts.evals.planning import margin_gains
 from catts.evals.verdicts import Verdict, accuracy_of, gold, read_rows, right, turned_right
-from catts.graph.context import Policy
+from catts.graph.context import Context, Policy
+from catts.graph.embed import answer_sync
 
 ITEM = load_items("test", 1)[0]
 TRUTH = ITEM.example.answer
@@ -61,6 +63,40 @@ def test_the_tally_is_the_formula(answers):
     everything = 1 + 0.5 + 0.5 + 0.5
     share = full.share("sample", "voter", "critic", "self_check")
     assert share == pytest.approx(expected / everything)
+
+
+@pytest.mark.parametrize(
+    ("said", "reanswer", "contrast"),
+    [
+        ((("3", 2.0), ("3", 2.5), ("4", 3.0), ("", 9.0)), "4", "5"),
+        ((("3", 2.0),), "3", ""),
+        ((("3", 1.0), ("4", 2.0), ("5", 4.0)), "", "3"),
+    ],
+)
+def test_a_stored_question_has_the_ballots_that_the_graph_casts(said, reanswer, contrast):
+    engine = ScriptedEngine(said, reanswer=reanswer, contrast=contrast)
+    expert = ScriptedExpert(votes={"3": 0.5, "4": 0.375, "5": 0.125} if len(said) == 3 else None)
+    context = Context.of(engine, expert, routing="paper", tau1=0.25, tau2=0.5, tau3=0.75)
+    trace = answer_sync(ITEM.example.image, "How many?", context=context)
+    assert not trace.failures
+    stored = Verdict(
+        ITEM,
+        trace.policy,
+        trace.samples,
+        vote=tuple(trace.vote.probabilities.values()),
+        critique=trace.critique.text,
+        reanswer=trace.reanswer.answer,
+        self_check=trace.self_check.sample.answer,
+    )
+
+    def cast(ballots):
+        return sorted((b.source, b.answer, b.weight) for b in ballots)
+
+    assert cast(stored.ballots) == cast(trace.ballots)
+    assert {b.source for b in trace.ballots} >= {"sample", "voter"}
+    told = {b.source: b.reason for b in stored.ballots}
+    assert all(told[b.source] == b.reason for b in trace.ballots if b.source in ("critic",
+               "self_check"))  # fmt: skip
 
 
 def test_a_subset_leaves_the_others_out():

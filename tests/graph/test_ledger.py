@@ -6,16 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catts.graph.ledger import (
-    SOURCES,
     Ballot,
     candidates,
+    critic_ballots,
     leader,
     sample_ballots,
+    self_check_ballots,
     spokesman,
     tally,
+    voter_ballots,
 )
 from catts.graph.records import SampleRecord
 from catts.graph.state import gather
+from catts.names import SOURCES
 
 
 def sample(answer: str | None, weight: float | None, text: str = "") -> SampleRecord:
@@ -68,6 +71,42 @@ def test_v_final_by_hand() -> None:
     assert standing is not None
     assert standing.answer == "4"
     assert standing.lead == pytest.approx(0.1)
+
+
+def _cast(ballots: tuple[Ballot, ...]) -> list[tuple[str, str, float, str]]:
+    return [(b.source, b.answer, b.weight, b.reason) for b in ballots]
+
+
+def test_the_modules_ballots_by_hand() -> None:
+    field = candidates([sample("3", 2.0), sample("4", 5.0)])
+    assert _cast(voter_ballots(field, (0.25, 0.75), 0.5, "{it}")) == [
+        ("voter", "4", 0.125, "probability 0.250 given by {it}"),
+        ("voter", "3", 0.375, "probability 0.750 given by {it}"),
+    ]
+    assert _cast(voter_ballots(field[:1], (1.0,), 0.5, "it")) == [
+        ("voter", "4", 0.5, "the only candidate")
+    ]
+    assert _cast(critic_ballots("3", "4", 0.25)) == [
+        ("critic", "3", 0.25, "revised 4 under the critique")
+    ]
+    assert _cast(critic_ballots("4", "4", 0.25)) == [
+        ("critic", "4", 0.25, "kept under the critique")
+    ]
+    assert _cast(self_check_ballots("3", 0.75, "lock_step", 500)) == [
+        ("self_check", "3", 0.75, "lock step against noise at t = 500")
+    ]
+
+
+def test_a_module_without_an_answer_casts_no_ballot() -> None:
+    assert critic_ballots(None, "4", 0.5) == ()
+    assert self_check_ballots(None, 0.5, "lock_step", 500) == ()
+
+
+def test_a_probability_too_many_or_too_few_is_refused() -> None:
+    field = candidates([sample("3", 2.0), sample("4", 5.0)])
+    for probabilities in ((1.0,), (0.5, 0.25, 0.25)):
+        with pytest.raises(ValueError, match="zip"):
+            voter_ballots(field, probabilities, 0.5, "it")
 
 
 @given(SAMPLES)
