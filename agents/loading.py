@@ -10,6 +10,7 @@ import torch
 
 from catts.agents.card import ModelCard, read_card
 from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
+from catts.agents.picture_size import limit_pixels
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
 from catts.errors import ModelSpecError
 from catts.prompts import PromptSet, load_prompts
@@ -38,6 +39,8 @@ class LoadedModel:
     dtype: torch.dtype
     folders: tuple[Path, ...]
     """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
+    max_pixels: int | None = None
+    """What the processor's was set to; None when it is the checkpoint's own."""
 
 
 def load_model(
@@ -46,6 +49,7 @@ def load_model(
     device: str | None = None,
     dtype: str | None = None,
     prompts: PromptSet | None = None,
+    max_pixels: int | None = None,
 ) -> LoadedModel:
     """Load an image-text-to-text checkpoint of transformers.
 
@@ -55,6 +59,8 @@ def load_model(
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, where 16 bits are
             slow, and the checkpoint's own elsewhere.
         prompts: the prompt set to ask with, instead of the shipped one that the card names.
+        max_pixels: largest picture, width times height, that the processor gives the model; larger
+            ones are scaled down. By default the checkpoint's own; Qwen-VL and its kin have one.
 
     Raises:
         ModelSpecError: there is no such model, it cannot be loaded, or the device is missing.
@@ -79,7 +85,7 @@ def load_model(
             PromptMismatchWarning,
             stacklevel=2,
         )
-    model, processor = _read_checkpoint(folders[0], wanted)
+    model, processor = _read_checkpoint(folders[0], wanted, max_pixels)
     if len(folders) == 2:
         model = _apply_adapter(model, folder)
     model = model.to(where).eval()
@@ -93,6 +99,7 @@ def load_model(
         device=where,
         dtype=next(model.parameters()).dtype,
         folders=tuple(folders),
+        max_pixels=max_pixels,
     )
 
 
@@ -150,7 +157,9 @@ def _adapter_base(folder: Path) -> str:
     return str(relative) if relative.is_dir() else base
 
 
-def _read_checkpoint(folder: Path, dtype: torch.dtype | str) -> tuple[Any, Any]:
+def _read_checkpoint(
+    folder: Path, dtype: torch.dtype | str, max_pixels: int | None
+) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if not any(folder.glob("*.safetensors")):
@@ -160,6 +169,8 @@ def _read_checkpoint(folder: Path, dtype: torch.dtype | str) -> tuple[Any, Any]:
         )
     try:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        if max_pixels is not None:
+            limit_pixels(processor, max_pixels)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
@@ -168,6 +179,8 @@ def _read_checkpoint(folder: Path, dtype: torch.dtype | str) -> tuple[Any, Any]:
             local_files_only=True,
             output_loading_info=True,
         )
+    except ModelSpecError:
+        raise
     except Exception as error:  # a folder of any content can fail in any of transformers' layers
         reason = (str(error).strip().splitlines() or [""])[0]
         raise ModelSpecError(

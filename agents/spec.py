@@ -38,14 +38,28 @@ ExpertSpec: TypeAlias = str | Path | BaseChatModel | Expert
 """
 
 
-def resolve_base(spec: BaseSpec, *, device: str | None = None, dtype: str | None = None) -> Engine:
+def resolve_base(
+    spec: BaseSpec,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    max_pixels: int | None = None,
+) -> Engine:
     """The base model that `spec` stands for; an engine stands for itself.
 
+    `max_pixels` is the largest picture that the model sees; see `catts.agents.loading.load_model`.
+
     Raises:
-        ModelSpecError: there is no such model, or it cannot be loaded.
+        ModelSpecError: there is no such model, it cannot be loaded, or `max_pixels` is given for an
+            engine, which is loaded already.
     """
     if isinstance(spec, (str, Path)):
-        return _load(spec, "base", device, dtype)
+        return _load(spec, "base", device, dtype, max_pixels)
+    if max_pixels is not None:
+        raise ModelSpecError(
+            "max_pixels is for a base model that is loaded here: give it to "
+            "TransformersEngine.load, or leave it out"
+        )
     return spec
 
 
@@ -285,12 +299,16 @@ class _Resolver:
 
 
 def _load(
-    spec: str | Path, which: Literal["base", "expert"], device: str | None, dtype: str | None
+    spec: str | Path,
+    which: Literal["base", "expert"],
+    device: str | None,
+    dtype: str | None,
+    max_pixels: int | None = None,
 ) -> "TransformersEngine":
     from catts.agents.transformers_engine import TransformersEngine
 
     where = embedded_folder(which) if spec == "embedded" else spec
-    return TransformersEngine.load(where, device=device, dtype=dtype)
+    return TransformersEngine.load(where, device=device, dtype=dtype, max_pixels=max_pixels)
 
 
 def _name(spec: ExpertSpec) -> str:

@@ -17,6 +17,7 @@ from catts.agents.fingerprint import fingerprint
 from catts.agents.inputs import Turn
 from catts.agents.loading import LoadedModel, load_model
 from catts.agents.local_model import LocalModel
+from catts.agents.picture_size import seen_size
 from catts.agents.protocol import (
     Capabilities,
     Contrast,
@@ -46,6 +47,8 @@ class TransformersEngine:
         self._loaded: LoadedModel | None = loaded
         self._name, self._card, self._prompts = loaded.name, loaded.card, loaded.prompts
         self._folders, self._dtype = loaded.folders, str(loaded.dtype)
+        limit = loaded.max_pixels
+        self._limits = () if limit is None else (f"max_pixels={limit}",)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catts-engine")
         self._usage = Usage()
         self._usage_lock = threading.Lock()
@@ -58,9 +61,12 @@ class TransformersEngine:
         device: str | None = None,
         dtype: str | None = None,
         prompts: PromptSet | None = None,
+        max_pixels: int | None = None,
     ) -> "TransformersEngine":
         """Load a checkpoint; see `catts.agents.loading.load_model` for arguments and errors."""
-        return cls(load_model(spec, device=device, dtype=dtype, prompts=prompts))
+        return cls(
+            load_model(spec, device=device, dtype=dtype, prompts=prompts, max_pixels=max_pixels)
+        )
 
     @property
     def name(self) -> str:
@@ -86,8 +92,8 @@ class TransformersEngine:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of weights, tokenizer, processor, adapter, prompts and dtype."""
-        return fingerprint(self._folders, (self._prompts.hash, self._dtype))
+        """Hex digest of weights, tokenizer, processor and its limit, adapter, prompts and dtype."""
+        return fingerprint(self._folders, (self._prompts.hash, self._dtype, *self._limits))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -104,8 +110,7 @@ class TransformersEngine:
 
         Its own size where the processor does not tell (it makes no `image_grid_thw`).
         """
-        work = self._submit(lambda model, _: model.seen_size(image))
-        return await asyncio.wrap_future(work)
+        return await asyncio.to_thread(seen_size, image, self.loaded.processor)
 
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams

@@ -97,6 +97,14 @@ def ask(
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16, of local models.")
     ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Largest picture, width times height, that the base model sees [default: the "
+            "checkpoint's].",
+        ),
+    ] = None,
     expert_max_side: Annotated[
         int, typer.Option(min=32, help="Longest side in pixels of what the expert is shown.")
     ] = 2048,
@@ -137,6 +145,7 @@ def ask(
             expert_max_tokens=expert_max_tokens,
             device=device,
             dtype=dtype,
+            max_pixels=max_pixels,
             **settings,
         )
     note = FOREIGN_PICTURE if base == "embedded" and not is_board(picture) else ""

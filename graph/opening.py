@@ -41,6 +41,7 @@ async def open_context(
     rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    max_pixels: int | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
     node_timeout: float | None = NODE_TIMEOUT,
@@ -68,6 +69,8 @@ async def open_context(
         rate_limiter: asked before each request to a remote expert.
         device: torch device of the models loaded here; by default `cuda` where there is one.
         dtype: their precision: `float32`, `bfloat16` or `float16`.
+        max_pixels: largest picture, width times height, that the base model sees: its processor
+            scales larger ones down. By default the checkpoint's own.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
         node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
@@ -115,7 +118,9 @@ async def open_context(
         if isinstance(base, str | Path):
             await asyncio.to_thread(import_libraries, said)
             said(f"loading the base model {base}")
-        engine = await asyncio.to_thread(resolve_base, base, device=device, dtype=dtype)
+        engine = await asyncio.to_thread(
+            resolve_base, base, device=device, dtype=dtype, max_pixels=max_pixels
+        )
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
         panel = panel or await find_expert(engine)
