@@ -7,12 +7,17 @@ from torch import Tensor
 
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams
-from catts.agents.sampling import Completion, Written
+from catts.agents.sampling import Completion, Leavers, Written, nobody, staying
 from catts.agents.token_confidence import allowed_tokens, token_stats
 
 
 def contrastive_decode(
-    prefix: Prefix, params: ContrastParams, *, end_ids: tuple[int, ...], suppressed: tuple[int, ...]
+    prefix: Prefix,
+    params: ContrastParams,
+    *,
+    end_ids: tuple[int, ...],
+    suppressed: tuple[int, ...],
+    leavers: Leavers = nobody,
 ) -> list[Completion]:
     """Decode greedily under log p_VCD (visual contrastive decoding, arXiv 2311.16922).
 
@@ -26,9 +31,13 @@ def contrastive_decode(
         params: strength, plausibility and length.
         end_ids: tokens that end a turn.
         suppressed: tokens that are never taken.
+        leavers: pairs that leave the batch at the next step, cut as they are.
 
     Returns:
         B completions.
+
+    Raises:
+        EngineError: the model gave logits that are NaN or infinite.
     """
     device = prefix.logits.device
     pairs, limit = prefix.rows // 2, params.max_new_tokens
@@ -39,7 +48,11 @@ def contrastive_decode(
     for step in range(limit):
         clean, noised = prefix.logits.float().chunk(2)
         taken = contrastive_scores(clean, noised, allowed, params).argmax(dim=-1)
-        live = written.add(rows, step, taken, token_stats(clean, taken), ends)
+        stats = token_stats(clean, taken)
+        stats = stats._replace(finite=stats.finite & noised.isfinite().all(dim=-1))
+        live = written.add(rows, step, taken, stats, ends)
+        if leaving := leavers():
+            live = live[staying(rows[live], leaving)]
         if len(live) == 0 or step + 1 == limit:
             break
         if len(live) < len(rows):

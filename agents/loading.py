@@ -11,6 +11,7 @@ import torch
 from catts.agents.card import ModelCard, read_card
 from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
 from catts.agents.picture_size import limit_pixels
+from catts.agents.readout import read_out_in_float32
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
 from catts.errors import ModelSpecError
 from catts.prompts import PromptSet, load_prompts
@@ -36,6 +37,7 @@ class LoadedModel:
     card: ModelCard
     prompts: PromptSet
     device: torch.device
+    """Where inputs go: the input embeddings' device, or the one that they are moved to for use."""
     dtype: torch.dtype
     folders: tuple[Path, ...]
     """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
@@ -48,6 +50,7 @@ def load_model(
     *,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
     prompts: PromptSet | None = None,
     max_pixels: int | None = None,
 ) -> LoadedModel:
@@ -55,9 +58,13 @@ def load_model(
 
     Args:
         spec: a local folder (a checkpoint, or a LoRA adapter of one), or a hub id `org/name`.
-        device: a torch device; by default `cuda` where there is one, else `cpu`.
+        device: a torch device, which the weights are read to; by default `cuda` where there is one,
+            else `cpu`. `auto` lets accelerate spread the weights over all GPUs, and what does not
+            fit there over memory and disk.
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, where 16 bits are
-            slow, and the checkpoint's own elsewhere.
+            slow, and the checkpoint's own elsewhere. Logits are in float32 in any case.
+        attn_implementation: how attention is computed, as transformers names it: `eager`, `sdpa`,
+            `flash_attention_2`; by default what transformers chooses.
         prompts: the prompt set to ask with, instead of the shipped one that the card names.
         max_pixels: largest picture, width times height, that the processor gives the model; larger
             ones are scaled down. By default the checkpoint's own; Qwen-VL and its kin have one.
@@ -85,10 +92,14 @@ def load_model(
             PromptMismatchWarning,
             stacklevel=2,
         )
-    model, processor = _read_checkpoint(folders[0], wanted, max_pixels)
+    settings = {"dtype": wanted, "device_map": "auto" if device == "auto" else str(where)}
+    if attn_implementation is not None:
+        settings["attn_implementation"] = _attention(attn_implementation)
+    model, processor = _read_checkpoint(folders[0], settings, max_pixels)
     if len(folders) == 2:
         model = _apply_adapter(model, folder)
-    model = model.to(where).eval()
+    model.eval()
+    read_out_in_float32(model)
     return LoadedModel(
         name=card.name or Path(str(spec)).name,
         model=model,
@@ -96,7 +107,7 @@ def load_model(
         vocabulary=read_vocabulary(model, processor),
         card=card,
         prompts=prompts,
-        device=where,
+        device=_input_device(model),
         dtype=next(model.parameters()).dtype,
         folders=tuple(folders),
         max_pixels=max_pixels,
@@ -104,15 +115,31 @@ def load_model(
 
 
 def _device(device: str | None) -> torch.device:
-    if device is None:
+    if device is None or device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         where = torch.device(device)
     except RuntimeError as error:
-        raise ModelSpecError(f"{device!r} is no device: give `cpu` or `cuda`") from error
+        raise ModelSpecError(f"{device!r} is no device: give `cpu`, `cuda` or `auto`") from error
     if where.type == "cuda" and not torch.cuda.is_available():
         raise ModelSpecError(f"no GPU that torch can use for {device!r}: give `cpu`")
     return where
+
+
+def _attention(name: str) -> str:
+    if "/" in name:
+        raise ModelSpecError(
+            f"the attention {name!r} would be code from the hub, which is never run: give sdpa or "
+            "eager, or flash_attention_2 where flash-attn is installed"
+        )
+    return name
+
+
+def _input_device(model: Any) -> torch.device:
+    embeddings = model.get_input_embeddings()
+    # weights that accelerate keeps elsewhere are moved to this device for each use
+    moved_to = getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None)
+    return torch.device(embeddings.weight.device if moved_to is None else moved_to)
 
 
 def hide_progress() -> None:
@@ -158,7 +185,7 @@ def _adapter_base(folder: Path) -> str:
 
 
 def _read_checkpoint(
-    folder: Path, dtype: torch.dtype | str, max_pixels: int | None
+    folder: Path, settings: dict[str, Any], max_pixels: int | None
 ) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -173,7 +200,7 @@ def _read_checkpoint(
             limit_pixels(processor, max_pixels)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
-            dtype=dtype,
+            **settings,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -183,6 +210,11 @@ def _read_checkpoint(
         raise
     except Exception as error:  # a folder of any content can fail in any of transformers' layers
         reason = (str(error).strip().splitlines() or [""])[0]
+        if "attn_implementation" in settings and isinstance(error, (ImportError, ValueError)):
+            raise ModelSpecError(
+                f"{folder} does not load with the attention {settings['attn_implementation']!r}: "
+                f"{reason}; give sdpa or eager, or leave attn_implementation out"
+            ) from error
         raise ModelSpecError(
             f"{folder} is no image-text-to-text checkpoint that transformers loads: "
             f"{type(error).__name__}: {reason}"

@@ -7,11 +7,11 @@ import torch
 
 from catts.agents.answer_span import answer_tokens
 from catts.agents.contrast import contrastive_decode
-from catts.agents.inputs import Batch, Turn, encode
+from catts.agents.inputs import Encoded, Turn, collate, encode_turn
 from catts.agents.loading import LoadedModel
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams, Score
-from catts.agents.sampling import Completion, decode
+from catts.agents.sampling import Completion, Leavers, decode, nobody
 from catts.agents.scoring import score_completions
 from catts.confidence import ConfidenceKind, sequence_confidences
 from catts.errors import EngineError
@@ -30,71 +30,87 @@ class LocalModel:
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
 
+    def encode(self, turn: Turn) -> Encoded:
+        """A turn as the model's inputs, on the CPU."""
+        loaded = self._loaded
+        return encode_turn(turn, loaded.processor, loaded.vocabulary.reserved, loaded.dtype)
+
     @torch.inference_mode()
-    def sample(self, turns: Sequence[Turn], params: SamplingParams) -> list[Drawn]:
-        """Draw `params.n` completions of each turn, all turns as one batch."""
-        if not turns:
-            return []
-        batch = self._encode(turns)
+    def sample(
+        self, turns: Sequence[Encoded], params: SamplingParams, leavers: Leavers = nobody
+    ) -> list[Drawn]:
+        """Draw `params.n` completions of each turn, all turns as one batch.
+
+        Those of turns that `leavers` names, by index, are cut at the next step.
+        """
         vocabulary = self._loaded.vocabulary
         decoded = decode(
-            Prefix.read(self._loaded.model, batch.inputs),
+            self._read(turns),
             params,
             [turn.key for turn in turns],
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
+            leavers=leavers,
         )
         return [
-            Drawn(tuple(map(self._sample, completions)), length)
-            for completions, length in zip(decoded, batch.lengths, strict=True)
+            Drawn(tuple(map(self._sample, completions)), turn.length)
+            for completions, turn in zip(decoded, turns, strict=True)
         ]
 
     @torch.inference_mode()
     def contrast(
-        self, clean: Sequence[Turn], noised: Sequence[Turn], params: ContrastParams
+        self,
+        clean: Sequence[Encoded],
+        noised: Sequence[Encoded],
+        params: ContrastParams,
+        leavers: Leavers = nobody,
     ) -> list[Drawn]:
-        """Decode each clean turn in lock-step against its noised one, all pairs as one batch."""
-        if not clean:
-            return []
-        batch = self._encode([*clean, *noised])
+        """Decode each clean turn in lock-step against its noised one, all pairs as one batch.
+
+        Pairs that `leavers` names, by index, are cut at the next step.
+        """
         vocabulary = self._loaded.vocabulary
         completions = contrastive_decode(
-            Prefix.read(self._loaded.model, batch.inputs),
+            self._read([*clean, *noised]),
             params,
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
+            leavers=leavers,
         )
         return [
-            Drawn((self._sample(completion),), sum(batch.lengths[i :: len(clean)]))
-            for i, completion in enumerate(completions)
+            Drawn((self._sample(completion),), one.length + other.length)
+            for completion, one, other in zip(completions, clean, noised, strict=True)
         ]
 
     @torch.inference_mode()
     def score(
-        self, turn: Turn, completions: Sequence[Sequence[int]]
+        self,
+        turn: Encoded,
+        completions: Sequence[Sequence[int]],
+        leavers: Leavers = nobody,
     ) -> tuple[tuple[Score, ...], int]:
         """Scores of the completions of one turn, and the tokens that were read for them.
 
         Raises:
-            EngineError: a token id lies outside the vocabulary.
+            EngineError: a token id lies outside the vocabulary, or `leavers` names the turn.
         """
-        batch = self._encode([turn])
-        prefix = Prefix.read(self._loaded.model, batch.inputs)
+        prefix = self._read([turn])
         vocabulary = prefix.logits.shape[-1]
         if any(not 0 <= token < vocabulary for ids in completions for token in ids):
             raise EngineError(f"a token id lies outside the vocabulary of {vocabulary} tokens")
-        scored = score_completions(prefix, completions, end_ids=self._loaded.vocabulary.end_ids)
+        scored = score_completions(
+            prefix, completions, end_ids=self._loaded.vocabulary.end_ids, leavers=leavers
+        )
         scores = tuple(
             Score(logprobs=completion.logprobs, confidence=self._confidence(completion))
             for completion in scored
         )
-        return scores, batch.lengths[0] + sum(map(len, completions))
+        return scores, turn.length + sum(map(len, completions))
 
-    def _encode(self, turns: Sequence[Turn]) -> Batch:
-        loaded = self._loaded
-        batch = encode(turns, loaded.processor, loaded.vocabulary.reserved, loaded.dtype)
-        inputs = {name: value.to(loaded.device) for name, value in batch.inputs.items()}
-        return batch._replace(inputs=inputs)
+    def _read(self, turns: Sequence[Encoded]) -> Prefix:
+        batch = collate(turns, self._loaded.processor)
+        inputs = {name: value.to(self._loaded.device) for name, value in batch.inputs.items()}
+        return Prefix.read(self._loaded.model, inputs)
 
     def _sample(self, completion: Completion) -> Sample:
         ids = completion.token_ids

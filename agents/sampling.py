@@ -1,6 +1,7 @@
 """The decoding loop: n completions of each prompt from one prefill, confidence taken on the way."""
 
 import hashlib
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import torch
@@ -8,11 +9,20 @@ from torch import Tensor
 
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import SamplingParams
-from catts.agents.token_confidence import TokenStats, allowed_tokens, token_stats
+from catts.agents.token_confidence import TokenStats, allowed_tokens, not_finite, token_stats
 
 _COMPACT_BELOW = 0.75
 """Share of rows still decoding below which the ended ones leave the batch. Leaving costs one copy
 of the cache; a row that stays costs its share of every further step."""
+
+
+Leavers = Callable[[], Collection[int]]
+"""Tells, at every step, which prompts of a batch nobody waits for any more, by their index."""
+
+
+def nobody() -> Collection[int]:
+    """All prompts are waited for."""
+    return ()
 
 
 class Completion(NamedTuple):
@@ -32,35 +42,50 @@ class Written(NamedTuple):
 
     tokens: Tensor
     """(R, limit), int64."""
-    stats: TokenStats
-    """Two tensors of shape (R, limit)."""
+    confidence: Tensor
+    logprobs: Tensor
     lengths: Tensor
     ended: Tensor
+    finite: Tensor
+    """(R,), bool: whether all logits that a row was taken from are numbers."""
 
     @classmethod
     def empty(cls, rows: int, limit: int, device: torch.device) -> "Written":
         """Nothing written yet."""
         return cls(
             torch.zeros(rows, limit, dtype=torch.long, device=device),
-            TokenStats(*(torch.zeros(rows, limit, device=device) for _ in range(2))),
+            torch.zeros(rows, limit, device=device),
+            torch.zeros(rows, limit, device=device),
             torch.zeros(rows, dtype=torch.long, device=device),
             torch.zeros(rows, dtype=torch.bool, device=device),
+            torch.ones(rows, dtype=torch.bool, device=device),
         )
 
     def add(
         self, rows: Tensor, step: int, taken: Tensor, stats: TokenStats, ends: Tensor
     ) -> Tensor:
-        """Write one token in each of `rows`; returns which of them (by index) go on."""
+        """Write one token in each of `rows`; returns which of them (by index) go on.
+
+        A row whose logits are no numbers ends here, and is told of in `completions`: asking at
+        every step would let the device wait.
+        """
         self.tokens[rows, step] = taken
-        self.stats.confidence[rows, step] = stats.confidence
-        self.stats.logprobs[rows, step] = stats.logprobs
+        self.confidence[rows, step] = stats.confidence
+        self.logprobs[rows, step] = stats.logprobs
         self.lengths[rows] += ~self.ended[rows]
-        self.ended[rows] |= torch.isin(taken, ends)
+        self.finite[rows] &= self.ended[rows] | stats.finite
+        self.ended[rows] |= torch.isin(taken, ends) | ~stats.finite
         return (~self.ended[rows]).nonzero().squeeze(1)
 
     def completions(self) -> list[Completion]:
-        """The R completions as plain numbers."""
-        columns = (self.tokens, *self.stats, self.lengths, self.ended)
+        """The R completions as plain numbers.
+
+        Raises:
+            EngineError: a row was taken from logits that are NaN or infinite.
+        """
+        if not bool(self.finite.all()):
+            raise not_finite()
+        columns = (self.tokens, self.confidence, self.logprobs, self.lengths, self.ended)
         return [
             Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
             for ids, confidence, logprobs, n, stop in zip(
@@ -91,6 +116,7 @@ def decode(
     *,
     end_ids: tuple[int, ...],
     suppressed: tuple[int, ...],
+    leavers: Leavers = nobody,
 ) -> list[list[Completion]]:
     """Decode `params.n` completions of each row of `prefix`, as one batch.
 
@@ -103,9 +129,13 @@ def decode(
         keys: what seeds each prompt's draws besides `params.seed`, one per prompt.
         end_ids: tokens that end a turn.
         suppressed: tokens that are never taken.
+        leavers: prompts whose rows leave the batch at the next step, cut as they are.
 
     Returns:
         B lists of n completions.
+
+    Raises:
+        EngineError: the model gave logits that are NaN or infinite.
     """
     greedy = params.temperature == 0
     copies = 1 if greedy else params.n
@@ -118,15 +148,20 @@ def decode(
 
     written = Written.empty(total, limit, device)
     rows = torch.arange(total, device=device)
+    left: set[int] = set()
 
     for step in range(limit):
         logits = prefix.logits.float()
         draw = None if streams is None else streams[rows, step]
         taken = choose(logits, allowed, params, draw)
         live = written.add(rows, step, taken, token_stats(logits, taken), ends)
+        leaving = set(leavers()) - left
+        if leaving:
+            left |= leaving
+            live = live[staying(rows[live] // copies, leaving)]
         if len(live) == 0 or step + 1 == limit:
             break
-        if len(live) < _COMPACT_BELOW * len(rows):
+        if leaving or len(live) < _COMPACT_BELOW * len(rows):
             prefix.select(live)
             rows, taken = rows[live], taken[live]
         prefix.extend(taken[:, None])
@@ -134,6 +169,12 @@ def decode(
     done = written.completions()
     repeats = params.n if greedy else 1
     return [done[i : i + copies] * repeats for i in range(0, total, copies)]
+
+
+def staying(prompts: Tensor, leaving: Collection[int]) -> Tensor:
+    """Mask of the rows, given by their prompts' indices, that stay."""
+    gone = torch.tensor(sorted(leaving), dtype=torch.long, device=prompts.device)
+    return ~torch.isin(prompts, gone)
 
 
 def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor | None) -> Tensor:
@@ -160,4 +201,6 @@ def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor
     # in float64 the sums are exact enough that a draw's token does not hang on their order
     cumulative = probabilities.cumsum(dim=-1, dtype=torch.float64)
     target = draw.double()[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    taken = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    # where there are no numbers the search ends behind the last token, outside the vocabulary
+    return taken.clamp_max(logits.shape[-1] - 1)

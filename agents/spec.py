@@ -43,6 +43,7 @@ def resolve_base(
     *,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
     max_pixels: int | None = None,
 ) -> Engine:
     """The base model that `spec` stands for; an engine stands for itself.
@@ -54,7 +55,7 @@ def resolve_base(
             engine, which is loaded already.
     """
     if isinstance(spec, (str, Path)):
-        return _load(spec, "base", device, dtype, max_pixels)
+        return _load(spec, "base", device, dtype, attn_implementation, max_pixels)
     if max_pixels is not None:
         raise ModelSpecError(
             "max_pixels is for a base model that is loaded here: give it to "
@@ -74,6 +75,7 @@ def resolve_expert(
     rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
 ) -> Expert:
     """The expert that `spec` stands for; a mapping gives each role an expert of its own.
 
@@ -97,6 +99,7 @@ def resolve_expert(
             the request.
         device: Where to load a local model.
         dtype: In which precision to load it.
+        attn_implementation: How its attention is computed.
 
     Raises:
         ModelSpecError: nothing can be made of `spec`, or it takes nothing of what was given with
@@ -111,7 +114,15 @@ def resolve_expert(
         rate_limiter=rate_limiter,
     )
     resolver = _Resolver(
-        base_engine, url, api_key, timeout, max_tokens, rate_limiter, device, dtype
+        base_engine,
+        url,
+        api_key,
+        timeout,
+        max_tokens,
+        rate_limiter,
+        device,
+        dtype,
+        attn_implementation,
     )
     return resolver.panel(spec) if isinstance(spec, Mapping) else resolver.expert(spec)
 
@@ -220,6 +231,7 @@ class _Resolver:
     rate_limiter: BaseRateLimiter | None
     device: str | None
     dtype: str | None
+    attn_implementation: str | None
 
     def panel(self, specs: Mapping[Role, ExpertSpec]) -> Expert:
         for role in get_args(Role):
@@ -245,7 +257,7 @@ class _Resolver:
         if spec == "base":
             return self._of_base()
         if runs_here(spec, self.url):
-            engine = _load(spec, "expert", self.device, self.dtype)
+            engine = _load(spec, "expert", self.device, self.dtype, self.attn_implementation)
             return self._of_engine(engine, owned=True)
         return self._remote(str(spec))
 
@@ -303,12 +315,19 @@ def _load(
     which: Literal["base", "expert"],
     device: str | None,
     dtype: str | None,
+    attn_implementation: str | None,
     max_pixels: int | None = None,
 ) -> "TransformersEngine":
     from catts.agents.transformers_engine import TransformersEngine
 
     where = embedded_folder(which) if spec == "embedded" else spec
-    return TransformersEngine.load(where, device=device, dtype=dtype, max_pixels=max_pixels)
+    return TransformersEngine.load(
+        where,
+        device=device,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        max_pixels=max_pixels,
+    )
 
 
 def _name(spec: ExpertSpec) -> str:

@@ -92,10 +92,17 @@ def ask(
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda, of local models [default: what is there].")
+        str | None,
+        typer.Option(
+            help="cpu, cuda, or auto (spread over all GPUs), of local models "
+            "[default: what is there]."
+        ),
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16, of local models.")
+    ] = None,
+    attn_implementation: Annotated[
+        str | None, typer.Option(help="eager, sdpa or flash_attention_2, of local models.")
     ] = None,
     max_pixels: Annotated[
         int | None,
@@ -145,6 +152,7 @@ def ask(
             expert_max_tokens=expert_max_tokens,
             device=device,
             dtype=dtype,
+            attn_implementation=attn_implementation,
             max_pixels=max_pixels,
             **settings,
         )

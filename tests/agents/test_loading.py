@@ -1,17 +1,19 @@
+import asyncio
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
 from catts.agents.fingerprint import fingerprint
-from catts.agents.loading import PromptMismatchWarning, load_model
+from catts.agents.loading import LoadedModel, PromptMismatchWarning, load_model
 from catts.agents.picture_size import limit_pixels, seen_size
-from catts.agents.protocol import SamplingParams
+from catts.agents.protocol import Sample, SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.errors import ModelSpecError
 from catts.prompts import load_prompts
@@ -102,6 +104,68 @@ def test_no_chat_template(checkpoint: Path) -> None:
     (checkpoint / "chat_template.jinja").unlink()
     with pytest.raises(ModelSpecError, match="chat template"):
         load_model(checkpoint)
+
+
+def test_weights_are_read_to_their_device_with_the_attention_asked_for(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    asked: list[dict[str, Any]] = []
+    read = AutoModelForImageTextToText.from_pretrained
+
+    def listen(*args: Any, **kwargs: Any) -> Any:
+        asked.append(kwargs)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", listen)
+    loaded = load_model(tiny_checkpoint, device="cpu", attn_implementation="eager")
+    assert asked[0]["device_map"] == "cpu"
+    assert loaded.model.config.text_config._attn_implementation == "eager"
+    assert loaded.model.config.vision_config._attn_implementation == "eager"
+    loaded = load_model(tiny_checkpoint, device="auto")
+    assert asked[1]["device_map"] == "auto"
+    assert "attn_implementation" not in asked[1]
+    assert loaded.device == next(loaded.model.parameters()).device
+
+
+@pytest.mark.parametrize(("dtype", "room"), [("float32", 300_000), ("bfloat16", 150_000)])
+def test_a_model_that_is_spread_writes_what_it_writes_in_one_place(
+    tiny_checkpoint: Path,
+    random_picture: Callable[..., Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: str,
+    room: int,
+) -> None:
+    def ask(device: str) -> tuple[LoadedModel, Sequence[Sample]]:
+        engine = TransformersEngine.load(tiny_checkpoint, device=device, dtype=dtype)
+        loaded, params = engine.loaded, SamplingParams(n=16, max_new_tokens=40)
+        samples = engine.complete_sync("What is it?", [random_picture()], params).samples
+        asyncio.run(engine.aclose())
+        return loaded, samples
+
+    plain, expected = ask("cpu")
+    monkeypatch.setattr(
+        "transformers.integrations.accelerate.get_max_memory", lambda _=None: {"cpu": room}
+    )
+    spread, samples = ask("auto")
+    assert spread.model.lm_head.weight.device.type == "meta", "it waits on disk"
+    assert spread.device.type == "cpu"
+    assert samples == expected
+    assert len({len(sample.token_ids) for sample in samples}) > 2, "rows leave the batch"
+    assert plain.dtype == spread.dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nonsense", r"does not load with the attention 'nonsense'.*give sdpa"),
+        ("org/kernel", "never run"),
+    ],
+)
+def test_attention_that_cannot_be_had(tiny_checkpoint: Path, name: str, told: str) -> None:
+    with pytest.raises(ModelSpecError, match=told):
+        load_model(tiny_checkpoint, device="cpu", attn_implementation=name)
 
 
 @pytest.mark.parametrize("settings", [{"device": "abacus"}, {"dtype": "int3"}])
