@@ -80,16 +80,3 @@ def collate(encoded: Sequence[Encoded], processor: Any) -> Batch:
                 value = torch.nn.functional.pad(value, (longest - item.length, 0), value=fill)
             columns.setdefault(name, []).append(value)
     return Batch({name: torch.cat(values) for name, values in columns.items()}, lengths)
-
-
-def seen_size(image: Image, processor: Any) -> tuple[int, int]:
-    """Width and height in pixels that the processor scales `image` to.
-
-    A processor that reports no grid of patches tells no size: then it is the image's own.
-    """
-    vision = processor.image_processor
-    grid = vision(images=[image.convert("RGB")], return_tensors="pt").get("image_grid_thw")
-    if grid is None:
-        return image.size
-    _, rows, columns = grid[0].tolist()
-    return columns * vision.patch_size, rows * vision.patch_size

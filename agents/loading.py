@@ -10,6 +10,7 @@ import torch
 
 from catts.agents.card import ModelCard, read_card
 from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
+from catts.agents.picture_size import limit_pixels
 from catts.agents.readout import read_out_in_float32
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
 from catts.errors import ModelSpecError
@@ -40,6 +41,8 @@ class LoadedModel:
     dtype: torch.dtype
     folders: tuple[Path, ...]
     """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
+    max_pixels: int | None = None
+    """What the processor's was set to; None when it is the checkpoint's own."""
 
 
 def load_model(
@@ -49,6 +52,7 @@ def load_model(
     dtype: str | None = None,
     attn_implementation: str | None = None,
     prompts: PromptSet | None = None,
+    max_pixels: int | None = None,
 ) -> LoadedModel:
     """Load an image-text-to-text checkpoint of transformers.
 
@@ -62,6 +66,8 @@ def load_model(
         attn_implementation: how attention is computed, as transformers names it: `eager`, `sdpa`,
             `flash_attention_2`; by default what transformers chooses.
         prompts: the prompt set to ask with, instead of the shipped one that the card names.
+        max_pixels: largest picture, width times height, that the processor gives the model; larger
+            ones are scaled down. By default the checkpoint's own; Qwen-VL and its kin have one.
 
     Raises:
         ModelSpecError: there is no such model, it cannot be loaded, or the device is missing.
@@ -89,7 +95,7 @@ def load_model(
     settings = {"dtype": wanted, "device_map": "auto" if device == "auto" else str(where)}
     if attn_implementation is not None:
         settings["attn_implementation"] = _attention(attn_implementation)
-    model, processor = _read_checkpoint(folders[0], settings)
+    model, processor = _read_checkpoint(folders[0], settings, max_pixels)
     if len(folders) == 2:
         model = _apply_adapter(model, folder)
     model.eval()
@@ -104,6 +110,7 @@ def load_model(
         device=_input_device(model),
         dtype=next(model.parameters()).dtype,
         folders=tuple(folders),
+        max_pixels=max_pixels,
     )
 
 
@@ -177,7 +184,9 @@ def _adapter_base(folder: Path) -> str:
     return str(relative) if relative.is_dir() else base
 
 
-def _read_checkpoint(folder: Path, settings: dict[str, Any]) -> tuple[Any, Any]:
+def _read_checkpoint(
+    folder: Path, settings: dict[str, Any], max_pixels: int | None
+) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if not any(folder.glob("*.safetensors")):
@@ -187,6 +196,8 @@ def _read_checkpoint(folder: Path, settings: dict[str, Any]) -> tuple[Any, Any]:
         )
     try:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        if max_pixels is not None:
+            limit_pixels(processor, max_pixels)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             **settings,
@@ -195,6 +206,8 @@ def _read_checkpoint(folder: Path, settings: dict[str, Any]) -> tuple[Any, Any]:
             local_files_only=True,
             output_loading_info=True,
         )
+    except ModelSpecError:
+        raise
     except Exception as error:  # a folder of any content can fail in any of transformers' layers
         reason = (str(error).strip().splitlines() or [""])[0]
         if "attn_implementation" in settings and isinstance(error, (ImportError, ValueError)):

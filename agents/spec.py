@@ -44,14 +44,23 @@ def resolve_base(
     device: str | None = None,
     dtype: str | None = None,
     attn_implementation: str | None = None,
+    max_pixels: int | None = None,
 ) -> Engine:
     """The base model that `spec` stands for; an engine stands for itself.
 
+    `max_pixels` is the largest picture that the model sees; see `catts.agents.loading.load_model`.
+
     Raises:
-        ModelSpecError: there is no such model, or it cannot be loaded.
+        ModelSpecError: there is no such model, it cannot be loaded, or `max_pixels` is given for an
+            engine, which is loaded already.
     """
     if isinstance(spec, (str, Path)):
-        return _load(spec, "base", device, dtype, attn_implementation)
+        return _load(spec, "base", device, dtype, attn_implementation, max_pixels)
+    if max_pixels is not None:
+        raise ModelSpecError(
+            "max_pixels is for a base model that is loaded here: give it to "
+            "TransformersEngine.load, or leave it out"
+        )
     return spec
 
 
@@ -314,12 +323,17 @@ def _load(
     device: str | None,
     dtype: str | None,
     attn_implementation: str | None,
+    max_pixels: int | None = None,
 ) -> "TransformersEngine":
     from catts.agents.transformers_engine import TransformersEngine
 
     where = embedded_folder(which) if spec == "embedded" else spec
     return TransformersEngine.load(
-        where, device=device, dtype=dtype, attn_implementation=attn_implementation
+        where,
+        device=device,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        max_pixels=max_pixels,
     )
 
 

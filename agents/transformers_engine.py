@@ -11,8 +11,9 @@ from PIL.Image import Image
 from catts.agents.call_queue import BatchLimits, Call
 from catts.agents.card import ModelCard
 from catts.agents.fingerprint import fingerprint
-from catts.agents.inputs import Turn, seen_size
+from catts.agents.inputs import Turn
 from catts.agents.loading import LoadedModel, load_model
+from catts.agents.picture_size import seen_size
 from catts.agents.protocol import (
     Capabilities,
     Contrast,
@@ -48,6 +49,8 @@ class TransformersEngine:
         self._loaded: LoadedModel | None = loaded
         self._name, self._card, self._prompts = loaded.name, loaded.card, loaded.prompts
         self._folders, self._dtype = loaded.folders, str(loaded.dtype)
+        limit = loaded.max_pixels
+        self._limits = () if limit is None else (f"max_pixels={limit}",)
         self._account = Account()
         self._served: ServedModel | None = ServedModel(
             loaded, limits or BatchLimits(), self._account
@@ -62,6 +65,7 @@ class TransformersEngine:
         dtype: str | None = None,
         attn_implementation: str | None = None,
         prompts: PromptSet | None = None,
+        max_pixels: int | None = None,
         limits: BatchLimits | None = None,
     ) -> "TransformersEngine":
         """Load a checkpoint; see `catts.agents.loading.load_model` for arguments and errors."""
@@ -71,6 +75,7 @@ class TransformersEngine:
             dtype=dtype,
             attn_implementation=attn_implementation,
             prompts=prompts,
+            max_pixels=max_pixels,
         )
         return cls(loaded, limits=limits)
 
@@ -98,8 +103,8 @@ class TransformersEngine:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of weights, tokenizer, processor, adapter, prompts and dtype."""
-        return fingerprint(self._folders, (self._prompts.hash, self._dtype))
+        """Hex digest of weights, tokenizer, processor and its limit, adapter, prompts and dtype."""
+        return fingerprint(self._folders, (self._prompts.hash, self._dtype, *self._limits))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -116,10 +121,7 @@ class TransformersEngine:
 
         Its own size where the processor does not tell (it makes no `image_grid_thw`).
         """
-        try:
-            return await asyncio.to_thread(seen_size, image, self.loaded.processor)
-        except ValueError as error:
-            raise EngineError(f"the processor refuses a picture: {error}") from error
+        return await asyncio.to_thread(seen_size, image, self.loaded.processor)
 
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams

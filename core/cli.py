@@ -104,6 +104,17 @@ def ask(
     attn_implementation: Annotated[
         str | None, typer.Option(help="eager, sdpa or flash_attention_2, of local models.")
     ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Largest picture, width times height, that the base model sees [default: the "
+            "checkpoint's].",
+        ),
+    ] = None,
+    expert_max_side: Annotated[
+        int, typer.Option(min=32, help="Longest side in pixels of what the expert is shown.")
+    ] = 2048,
     json: Json = False,
 ) -> None:
     """Answer one question about an image."""
@@ -118,7 +129,12 @@ def ask(
         from catts.graph.account import account
         from catts.graph.live import ask_live
 
-        settings: dict[str, Any] = {"samples": samples, "routing": routing, "seed": seed}
+        settings: dict[str, Any] = {
+            "samples": samples,
+            "routing": routing,
+            "seed": seed,
+            "expert_max_side": expert_max_side,
+        }
         if max_new_tokens is not None:
             settings["max_new_tokens"] = max_new_tokens
         if node_timeout is not None:
@@ -137,6 +153,7 @@ def ask(
             device=device,
             dtype=dtype,
             attn_implementation=attn_implementation,
+            max_pixels=max_pixels,
             **settings,
         )
     note = FOREIGN_PICTURE if base == "embedded" and not is_board(picture) else ""

@@ -43,6 +43,7 @@ async def open_context(
     device: str | None = None,
     dtype: str | None = None,
     attn_implementation: str | None = None,
+    max_pixels: int | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
     node_timeout: float | None = NODE_TIMEOUT,
@@ -72,6 +73,8 @@ async def open_context(
             spreads them over all GPUs, memory and disk.
         dtype: their precision: `float32`, `bfloat16` or `float16`.
         attn_implementation: how their attention is computed: `eager`, `sdpa`, `flash_attention_2`.
+        max_pixels: largest picture, width times height, that the base model sees: its processor
+            scales larger ones down. By default the checkpoint's own.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
         node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
@@ -123,7 +126,7 @@ async def open_context(
         if isinstance(base, str | Path):
             await asyncio.to_thread(import_libraries, said)
             said(f"loading the base model {base}")
-        engine = await asyncio.to_thread(resolve_base, base, **placing)
+        engine = await asyncio.to_thread(resolve_base, base, max_pixels=max_pixels, **placing)
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
         panel = panel or await find_expert(engine)

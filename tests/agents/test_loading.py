@@ -3,6 +3,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from catts.agents.fingerprint import fingerprint
 from catts.agents.loading import LoadedModel, PromptMismatchWarning, load_model
+from catts.agents.picture_size import limit_pixels, seen_size
 from catts.agents.protocol import Sample, SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.errors import ModelSpecError
@@ -245,3 +247,48 @@ def test_a_hub_snapshot_counts_by_commit(tmp_path: Path) -> None:
     for commit in ("1" * 40, "2" * 40):
         (snapshots / commit).mkdir(parents=True)
     assert fingerprint([snapshots / ("1" * 40)], []) != fingerprint([snapshots / ("2" * 40)], [])
+
+
+def tokens_of(engine: TransformersEngine, picture: Image.Image) -> int:
+    generation = engine.complete_sync("What?", [picture], SamplingParams(n=1, max_new_tokens=1))
+    return generation.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("which", ["tiny_checkpoint", "tiny_qwen3_checkpoint"])
+async def test_max_pixels_bounds_what_the_model_sees(
+    which: str, request: pytest.FixtureRequest, random_picture: Callable[..., Image.Image]
+) -> None:
+    folder = request.getfixturevalue(which)
+    whole = TransformersEngine.load(folder, device="cpu")
+    picture = random_picture(1, 300, 200)
+    seen = await whole.seen_size(picture)
+    for limit, word in ((64 * 96, "fewer"), (400 * 400, "more")):  # the checkpoint's is 224 x 224
+        engine = TransformersEngine.load(folder, device="cpu", max_pixels=limit)
+        width, height = await engine.seen_size(picture)
+        assert width * height <= limit
+        assert (width * height < seen[0] * seen[1]) == (word == "fewer")
+        assert (tokens_of(engine, picture) < tokens_of(whole, picture)) == (word == "fewer")
+        assert engine.fingerprint != whole.fingerprint
+    small = random_picture(2, 64, 64)
+    assert await engine.seen_size(small) == await whole.seen_size(small)
+
+
+def test_without_max_pixels_the_fingerprint_is_the_checkpoints(tiny_checkpoint: Path) -> None:
+    loaded = load_model(tiny_checkpoint, device="cpu")
+    facts = (loaded.prompts.hash, str(loaded.dtype))
+    assert TransformersEngine(loaded).fingerprint == fingerprint(loaded.folders, facts)
+
+
+def test_max_pixels_below_what_the_processor_can_do(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ModelSpecError, match="at least 784 pixels"):
+        load_model(tiny_checkpoint, device="cpu", max_pixels=28 * 27)
+
+
+def test_max_pixels_for_a_processor_of_another_kind() -> None:
+    from transformers import CLIPImageProcessor
+
+    processor = SimpleNamespace(image_processor=CLIPImageProcessor())
+    with pytest.raises(ModelSpecError, match="leave it out"):
+        limit_pixels(processor, 1000)
+    picture = Image.new("RGB", (50, 20))
+    assert seen_size(picture, processor) == (50, 20)
