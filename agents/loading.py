@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from catts.agents.card import ModelCard, read_card
+from catts.agents.fingerprint import fingerprint
 from catts.agents.readout import read_out_in_float32
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
 from catts.errors import ModelSpecError
@@ -43,6 +44,8 @@ class LoadedModel:
     dtype: torch.dtype
     folders: tuple[Path, ...]
     """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
+    fingerprint: str
+    """Hex digest of weights, tokenizer, processor, adapter, prompts and dtype."""
 
 
 def load_model(
@@ -96,6 +99,7 @@ def load_model(
         model = _apply_adapter(model, folder)
     model.eval()
     read_out_in_float32(model)
+    precision = next(model.parameters()).dtype
     return LoadedModel(
         name=card.name or Path(str(spec)).name,
         model=model,
@@ -104,8 +108,9 @@ def load_model(
         card=card,
         prompts=prompts,
         device=_input_device(model),
-        dtype=next(model.parameters()).dtype,
+        dtype=precision,
         folders=tuple(folders),
+        fingerprint=fingerprint(folders, (prompts.hash, str(precision))),
     )
 
 

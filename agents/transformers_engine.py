@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +10,6 @@ from PIL.Image import Image
 
 from catts.agents.call_queue import BatchLimits
 from catts.agents.card import ModelCard
-from catts.agents.fingerprint import fingerprint
 from catts.agents.inputs import Turn
 from catts.agents.loading import LoadedModel, load_model
 from catts.agents.protocol import (
@@ -47,7 +45,7 @@ class TransformersEngine:
     def __init__(self, loaded: LoadedModel, *, limits: BatchLimits | None = None) -> None:
         self._loaded: LoadedModel | None = loaded
         self._name, self._card, self._prompts = loaded.name, loaded.card, loaded.prompts
-        self._folders, self._dtype = loaded.folders, str(loaded.dtype)
+        self._fingerprint = loaded.fingerprint
         self._account = Account()
         self._served: ServedModel | None = ServedModel(
             loaded, limits or BatchLimits(), self._account
@@ -96,10 +94,10 @@ class TransformersEngine:
             raise self._closed_error()
         return self._loaded
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Hex digest of weights, tokenizer, processor, adapter, prompts and dtype."""
-        return fingerprint(self._folders, (self._prompts.hash, self._dtype))
+        return self._fingerprint
 
     @property
     def capabilities(self) -> Capabilities:

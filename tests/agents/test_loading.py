@@ -245,3 +245,24 @@ def test_a_hub_snapshot_counts_by_commit(tmp_path: Path) -> None:
     for commit in ("1" * 40, "2" * 40):
         (snapshots / commit).mkdir(parents=True)
     assert fingerprint([snapshots / ("1" * 40)], []) != fingerprint([snapshots / ("2" * 40)], [])
+
+
+@pytest.mark.parametrize(
+    "place", ["snapshots/best", "runs/snapshots/" + "1" * 40, "models--o--n/snapshots/step-100"]
+)
+def test_a_folder_named_snapshots_is_no_hub_snapshot(
+    tiny_checkpoint: Path, tmp_path: Path, place: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / place))
+    first = fingerprint([folder], [])
+    assert first == fingerprint([tiny_checkpoint], [])
+    with (folder / "tokenizer_config.json").open("a") as file:
+        file.write(" ")
+    assert fingerprint([folder], []) != first
+
+
+def test_the_fingerprint_is_made_while_loading(checkpoint: Path) -> None:
+    engine = TransformersEngine.load(checkpoint, device="cpu")
+    expected = fingerprint([checkpoint], [load_prompts("default").hash, "torch.float32"])
+    shutil.rmtree(checkpoint)
+    assert engine.fingerprint == expected
