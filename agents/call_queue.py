@@ -49,6 +49,7 @@ class Call(Generic[_T]):
     asked: float = field(default_factory=time.perf_counter)
     begun: float | None = None
     encoded: list[Encoded] = field(default_factory=list)
+    _ending: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def waited(self) -> float:
@@ -73,13 +74,17 @@ class Call(Generic[_T]):
 
     def finish(self, result: _T) -> None:
         """Hand over the result, if somebody still waits for it."""
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
-            self.future.set_result(result)
+        self._end(lambda: self.future.set_result(result))
 
     def fail(self, error: BaseException) -> None:
         """Hand over an error, if somebody still waits."""
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
-            self.future.set_exception(error)
+        self._end(lambda: self.future.set_exception(error))
+
+    def _end(self, hand_over: Callable[[], None]) -> None:
+        with self._ending:
+            # the second step makes a cancellation come too late from here on
+            if not self.future.done() and self.future.set_running_or_notify_cancel():
+                hand_over()
 
 
 class CallQueue:
@@ -181,16 +186,18 @@ def _serve(calls: Sequence[Call[Any]]) -> None:
         if len(calls) == 1:
             calls[0].fail(error)
             return
-        warnings.warn(
-            f"{len(calls)} calls to the model failed together and are served one by one "
-            f"({error}); fewer at once: BatchLimits",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        for call in calls:
-            call.begun = time.perf_counter()
-            if not call.gone():
-                _serve([call])
+        reason = str(error)
+    else:
+        for call, result in zip(calls, results, strict=True):
+            call.finish(result)
         return
-    for call, result in zip(calls, results, strict=True):
-        call.finish(result)
+    # outside the handler: an error keeps alive what the model held when it was raised
+    warnings.warn(
+        f"{len(calls)} calls to the model failed together and are served one by one: {reason}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    for call in calls:
+        call.begun = time.perf_counter()
+        if not call.gone():
+            _serve([call])

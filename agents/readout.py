@@ -19,7 +19,8 @@ class Float32Readout(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name that torch gives it
         """Logits of shape (..., V), float32, from hidden states of shape (..., H)."""
         shape = (*input.shape[:-1], self.out_features)
-        if input.is_cuda and input.dtype == self.weight.dtype and self.bias is None:
+        bias = self._parameters["bias"]
+        if input.is_cuda and input.dtype == self.weight.dtype and bias is None:
             flat = input.reshape(-1, self.in_features)
             return torch.mm(flat, self.weight.t(), out_dtype=torch.float32).view(shape)
         hidden = input.float()
@@ -27,8 +28,9 @@ class Float32Readout(nn.Linear):
         width = max(1, _WEIGHTS_AT_ONCE // self.in_features)
         for start in range(0, self.out_features, width):
             part = slice(start, start + width)
-            bias = None if self.bias is None else self.bias[part].float()
-            logits[..., part] = nn.functional.linear(hidden, self.weight[part].float(), bias)
+            logits[..., part] = nn.functional.linear(
+                hidden, self.weight[part].float(), None if bias is None else bias[part].float()
+            )
         return logits
 
 
