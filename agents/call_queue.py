@@ -32,8 +32,8 @@ class BatchLimits(Record):
 class Call(Generic[_T]):
     """One call to the model. Its future stays pending until it ends, so it can be cancelled."""
 
-    work: "Callable[[Sequence[Call[_T]]], list[_T]]"
-    """Does the work of calls that go together; returns one result each."""
+    work: "Callable[[Sequence[Call[_T]]], None]"
+    """Does the work of calls that go together, and finishes each as soon as its own is done."""
     kind: Hashable
     """Calls of the same kind go together; None goes alone."""
     turns: Sequence[Turn]
@@ -181,23 +181,21 @@ def _padded_tokens(calls: Sequence[Call[Any]]) -> int:
 
 def _serve(calls: Sequence[Call[Any]]) -> None:
     try:
-        results = calls[0].work(calls)
+        calls[0].work(calls)
+        return
     except Exception as error:  # whatever it is belongs to the callers
         if len(calls) == 1:
             calls[0].fail(error)
             return
         reason = str(error)
-    else:
-        for call, result in zip(calls, results, strict=True):
-            call.finish(result)
-        return
     # outside the handler: an error keeps alive what the model held when it was raised
+    left = [call for call in calls if not call.gone()]
     warnings.warn(
-        f"{len(calls)} calls to the model failed together and are served one by one: {reason}",
+        f"{len(calls)} calls to the model failed together; {len(left)} are served one by one: "
+        f"{reason}",
         RuntimeWarning,
         stacklevel=2,
     )
-    for call in calls:
+    for call in left:
         call.begun = time.perf_counter()
-        if not call.gone():
-            _serve([call])
+        _serve([call])
