@@ -32,8 +32,8 @@ class BatchLimits(Record):
 class Call(Generic[_T]):
     """One call to the model. Its future stays pending until it ends, so it can be cancelled."""
 
-    work: "Callable[[Sequence[Call[_T]]], list[_T]]"
-    """Does the work of calls that go together; returns one result each."""
+    work: "Callable[[Sequence[Call[_T]]], None]"
+    """Does the work of calls that go together, and finishes each as soon as its own is done."""
     kind: Hashable
     """Calls of the same kind go together; None goes alone."""
     turns: Sequence[Turn]
@@ -47,6 +47,7 @@ class Call(Generic[_T]):
     asked: float = field(default_factory=time.perf_counter)
     begun: float | None = None
     encoded: list[Encoded] = field(default_factory=list)
+    _ending: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def waited(self) -> float:
@@ -59,13 +60,17 @@ class Call(Generic[_T]):
 
     def finish(self, result: _T) -> None:
         """Hand over the result, if somebody still waits for it."""
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
-            self.future.set_result(result)
+        self._end(lambda: self.future.set_result(result))
 
     def fail(self, error: BaseException) -> None:
         """Hand over an error, if somebody still waits."""
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
-            self.future.set_exception(error)
+        self._end(lambda: self.future.set_exception(error))
+
+    def _end(self, hand_over: Callable[[], None]) -> None:
+        with self._ending:
+            # the second step makes a cancellation come too late from here on
+            if not self.future.done() and self.future.set_running_or_notify_cancel():
+                hand_over()
 
 
 class CallQueue:
@@ -162,21 +167,21 @@ def _padded_tokens(calls: Sequence[Call[Any]]) -> int:
 
 def _serve(calls: Sequence[Call[Any]]) -> None:
     try:
-        results = calls[0].work(calls)
+        calls[0].work(calls)
+        return
     except Exception as error:  # whatever it is belongs to the callers
         if len(calls) == 1:
             calls[0].fail(error)
             return
-        warnings.warn(
-            f"{len(calls)} calls to the model failed together and are served one by one "
-            f"({error}); fewer at once: BatchLimits",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        for call in calls:
-            call.begun = time.perf_counter()
-            if not call.gone():
-                _serve([call])
-        return
-    for call, result in zip(calls, results, strict=True):
-        call.finish(result)
+        reason = str(error)
+    # outside the handler: an error keeps alive what the model held when it was raised
+    left = [call for call in calls if not call.gone()]
+    warnings.warn(
+        f"{len(calls)} calls to the model failed together; {len(left)} are served one by one: "
+        f"{reason}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    for call in left:
+        call.begun = time.perf_counter()
+        _serve([call])

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from catts.agents.card import ModelCard, read_card
+from catts.agents.fingerprint import fingerprint
 from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
 from catts.agents.picture_size import limit_pixels
 from catts.agents.readout import read_out_in_float32
@@ -41,8 +42,8 @@ class LoadedModel:
     dtype: torch.dtype
     folders: tuple[Path, ...]
     """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
-    max_pixels: int | None = None
-    """What the processor's was set to; None when it is the checkpoint's own."""
+    fingerprint: str
+    """Hex digest of weights, tokenizer, processor and its limit, adapter, prompts and dtype."""
 
 
 def load_model(
@@ -100,6 +101,8 @@ def load_model(
         model = _apply_adapter(model, folder)
     model.eval()
     read_out_in_float32(model)
+    precision = next(model.parameters()).dtype
+    limit = () if max_pixels is None else (f"max_pixels={max_pixels}",)
     return LoadedModel(
         name=card.name or Path(str(spec)).name,
         model=model,
@@ -108,9 +111,9 @@ def load_model(
         card=card,
         prompts=prompts,
         device=_input_device(model),
-        dtype=next(model.parameters()).dtype,
+        dtype=precision,
         folders=tuple(folders),
-        max_pixels=max_pixels,
+        fingerprint=fingerprint(folders, (prompts.hash, str(precision), *limit)),
     )
 
 

@@ -1,17 +1,18 @@
 """A loaded checkpoint at work: turns in; samples, contrasts and scores out; blocking."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 
 from catts.agents.answer_span import answer_tokens
 from catts.agents.contrast import contrastive_decode
+from catts.agents.delivery import Completion
 from catts.agents.inputs import Encoded, Turn, collate, encode_turn
 from catts.agents.loading import LoadedModel
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams, Score
-from catts.agents.sampling import Completion, Leavers, decode, nobody
+from catts.agents.sampling import decode
 from catts.agents.scoring import score_completions
 from catts.confidence import ConfidenceKind, sequence_confidences
 from catts.errors import EngineError
@@ -22,6 +23,29 @@ class Drawn(NamedTuple):
 
     samples: tuple[Sample, ...]
     prompt_tokens: int
+
+
+class DrawnAudience(Protocol):
+    """Who waits for the turns, or pairs of turns, of a batch; they are named by their index."""
+
+    def left(self) -> Collection[int]:
+        """Those that nobody waits for any more; asked at every step."""
+
+    def served(self, turn: int, drawn: Drawn) -> None:
+        """Take what was drawn for one, as soon as it has ended or was cut."""
+
+
+class _Translated(NamedTuple):
+    """An audience of samples as one of plain completions."""
+
+    audience: DrawnAudience
+    drawn: Callable[[int, list[Completion]], Drawn]
+
+    def left(self) -> Collection[int]:
+        return self.audience.left()
+
+    def served(self, prompt: int, completions: list[Completion]) -> None:
+        self.audience.served(prompt, self.drawn(prompt, completions))
 
 
 class LocalModel:
@@ -37,25 +61,23 @@ class LocalModel:
 
     @torch.inference_mode()
     def sample(
-        self, turns: Sequence[Encoded], params: SamplingParams, leavers: Leavers = nobody
-    ) -> list[Drawn]:
-        """Draw `params.n` completions of each turn, all turns as one batch.
-
-        Those of turns that `leavers` names, by index, are cut at the next step.
-        """
+        self, turns: Sequence[Encoded], params: SamplingParams, audience: DrawnAudience
+    ) -> None:
+        """Draw `params.n` completions of each turn, all turns as one batch, for the audience."""
         vocabulary = self._loaded.vocabulary
-        decoded = decode(
+        repeats = params.n if params.temperature == 0 else 1
+
+        def drawn(turn: int, completions: list[Completion]) -> Drawn:
+            return Drawn(tuple(map(self._sample, completions)) * repeats, turns[turn].length)
+
+        decode(
             self._read(turns),
             params,
             [turn.key for turn in turns],
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
-            leavers=leavers,
+            audience=_Translated(audience, drawn),
         )
-        return [
-            Drawn(tuple(map(self._sample, completions)), turn.length)
-            for completions, turn in zip(decoded, turns, strict=True)
-        ]
 
     @torch.inference_mode()
     def contrast(
@@ -63,43 +85,41 @@ class LocalModel:
         clean: Sequence[Encoded],
         noised: Sequence[Encoded],
         params: ContrastParams,
-        leavers: Leavers = nobody,
-    ) -> list[Drawn]:
-        """Decode each clean turn in lock-step against its noised one, all pairs as one batch.
-
-        Pairs that `leavers` names, by index, are cut at the next step.
-        """
+        audience: DrawnAudience,
+    ) -> None:
+        """Decode each clean turn in lock-step against its noised one, all pairs as one batch."""
         vocabulary = self._loaded.vocabulary
-        completions = contrastive_decode(
+
+        def drawn(pair: int, completions: list[Completion]) -> Drawn:
+            read = clean[pair].length + noised[pair].length
+            return Drawn(tuple(map(self._sample, completions)), read)
+
+        contrastive_decode(
             self._read([*clean, *noised]),
             params,
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
-            leavers=leavers,
+            audience=_Translated(audience, drawn),
         )
-        return [
-            Drawn((self._sample(completion),), one.length + other.length)
-            for completion, one, other in zip(completions, clean, noised, strict=True)
-        ]
 
     @torch.inference_mode()
     def score(
         self,
         turn: Encoded,
         completions: Sequence[Sequence[int]],
-        leavers: Leavers = nobody,
+        given_up: Callable[[], bool],
     ) -> tuple[tuple[Score, ...], int]:
         """Scores of the completions of one turn, and the tokens that were read for them.
 
         Raises:
-            EngineError: a token id lies outside the vocabulary, or `leavers` names the turn.
+            EngineError: a token id lies outside the vocabulary, or the scoring is given up.
         """
         prefix = self._read([turn])
         vocabulary = prefix.logits.shape[-1]
         if any(not 0 <= token < vocabulary for ids in completions for token in ids):
             raise EngineError(f"a token id lies outside the vocabulary of {vocabulary} tokens")
         scored = score_completions(
-            prefix, completions, end_ids=self._loaded.vocabulary.end_ids, leavers=leavers
+            prefix, completions, end_ids=self._loaded.vocabulary.end_ids, given_up=given_up
         )
         scores = tuple(
             Score(logprobs=completion.logprobs, confidence=self._confidence(completion))

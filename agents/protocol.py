@@ -66,7 +66,8 @@ class SamplingParams(Record):
     max_new_tokens: int = Field(default=512, ge=1)
     """Longest completion, in tokens."""
     seed: int = Field(default=0, ge=0)
-    """The same seed, request and engine give the same completions, bit for bit."""
+    """The same seed, request and engine give the same completions. Whether a call is decoded alone
+    or beside others may show in the last digits of their confidence."""
 
 
 class Generation(Record):

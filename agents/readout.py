@@ -4,7 +4,7 @@ Rounding logits to 16 bits costs some 0.06 nats of c_t and makes the most likely
 and hidden states stay in 16 bits; only their products are summed up, and kept, in float32.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,8 @@ class Float32Readout(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name that torch gives it
         """Logits of shape (..., V), float32, from hidden states of shape (..., H)."""
         shape = (*input.shape[:-1], self.out_features)
-        biases = cast("Tensor | None", self.bias)
-        if input.is_cuda and input.dtype == self.weight.dtype and biases is None:
+        bias = self._parameters["bias"]
+        if input.is_cuda and input.dtype == self.weight.dtype and bias is None:
             flat = input.reshape(-1, self.in_features)
             return torch.mm(flat, self.weight.t(), out_dtype=torch.float32).view(shape)
         hidden = input.float()
@@ -28,8 +28,9 @@ class Float32Readout(nn.Linear):
         width = max(1, _WEIGHTS_AT_ONCE // self.in_features)
         for start in range(0, self.out_features, width):
             part = slice(start, start + width)
-            bias = None if biases is None else biases[part].float()
-            logits[..., part] = nn.functional.linear(hidden, self.weight[part].float(), bias)
+            logits[..., part] = nn.functional.linear(
+                hidden, self.weight[part].float(), None if bias is None else bias[part].float()
+            )
         return logits
 
 

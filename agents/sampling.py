@@ -1,97 +1,18 @@
 """The decoding loop: n completions of each prompt from one prefill, confidence taken on the way."""
 
 import hashlib
-from collections.abc import Callable, Collection
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from catts.agents.delivery import Audience, Completion, Delivery, Written
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import SamplingParams
-from catts.agents.token_confidence import TokenStats, allowed_tokens, not_finite, token_stats
+from catts.agents.token_confidence import allowed_tokens, token_stats
 
 _COMPACT_BELOW = 0.75
 """Share of rows still decoding below which the ended ones leave the batch. Leaving costs one copy
 of the cache; a row that stays costs its share of every further step."""
-
-
-Leavers = Callable[[], Collection[int]]
-"""Tells, at every step, which prompts of a batch nobody waits for any more, by their index."""
-
-
-def nobody() -> Collection[int]:
-    """All prompts are waited for."""
-    return ()
-
-
-class Completion(NamedTuple):
-    """One decoded completion as plain numbers, T tokens long, the end-of-turn token included."""
-
-    token_ids: tuple[int, ...]
-    confidence: tuple[float, ...]
-    """c_t of each token."""
-    logprobs: tuple[float, ...]
-    """Raw log-probability of each token."""
-    ended: bool
-    """Whether it ended its turn, rather than being cut."""
-
-
-class Written(NamedTuple):
-    """What R rows have written so far, at most `limit` tokens each."""
-
-    tokens: Tensor
-    """(R, limit), int64."""
-    confidence: Tensor
-    logprobs: Tensor
-    lengths: Tensor
-    ended: Tensor
-    finite: Tensor
-    """(R,), bool: whether all logits that a row was taken from are numbers."""
-
-    @classmethod
-    def empty(cls, rows: int, limit: int, device: torch.device) -> "Written":
-        """Nothing written yet."""
-        return cls(
-            torch.zeros(rows, limit, dtype=torch.long, device=device),
-            torch.zeros(rows, limit, device=device),
-            torch.zeros(rows, limit, device=device),
-            torch.zeros(rows, dtype=torch.long, device=device),
-            torch.zeros(rows, dtype=torch.bool, device=device),
-            torch.ones(rows, dtype=torch.bool, device=device),
-        )
-
-    def add(
-        self, rows: Tensor, step: int, taken: Tensor, stats: TokenStats, ends: Tensor
-    ) -> Tensor:
-        """Write one token in each of `rows`; returns which of them (by index) go on.
-
-        A row whose logits are no numbers ends here, and is told of in `completions`: asking at
-        every step would let the device wait.
-        """
-        self.tokens[rows, step] = taken
-        self.confidence[rows, step] = stats.confidence
-        self.logprobs[rows, step] = stats.logprobs
-        self.lengths[rows] += ~self.ended[rows]
-        self.finite[rows] &= self.ended[rows] | stats.finite
-        self.ended[rows] |= torch.isin(taken, ends) | ~stats.finite
-        return (~self.ended[rows]).nonzero().squeeze(1)
-
-    def completions(self) -> list[Completion]:
-        """The R completions as plain numbers.
-
-        Raises:
-            EngineError: a row was taken from logits that are NaN or infinite.
-        """
-        if not bool(self.finite.all()):
-            raise not_finite()
-        columns = (self.tokens, self.confidence, self.logprobs, self.lengths, self.ended)
-        return [
-            Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
-            for ids, confidence, logprobs, n, stop in zip(
-                *(column.tolist() for column in columns), strict=True
-            )
-        ]
 
 
 def random_streams(keys: list[str], params: SamplingParams) -> Tensor:
@@ -116,7 +37,7 @@ def decode(
     *,
     end_ids: tuple[int, ...],
     suppressed: tuple[int, ...],
-    leavers: Leavers = nobody,
+    audience: Audience | None = None,
 ) -> list[list[Completion]]:
     """Decode `params.n` completions of each row of `prefix`, as one batch.
 
@@ -129,7 +50,8 @@ def decode(
         keys: what seeds each prompt's draws besides `params.seed`, one per prompt.
         end_ids: tokens that end a turn.
         suppressed: tokens that are never taken.
-        leavers: prompts whose rows leave the batch at the next step, cut as they are.
+        audience: gets each prompt's completions as soon as they have ended (of a greedy decoding
+            once, not n times); prompts that it names as left are cut at the next step.
 
     Returns:
         B lists of n completions.
@@ -148,33 +70,25 @@ def decode(
 
     written = Written.empty(total, limit, device)
     rows = torch.arange(total, device=device)
-    left: set[int] = set()
+    delivery = Delivery(written, copies, audience)
 
     for step in range(limit):
         logits = prefix.logits.float()
         draw = None if streams is None else streams[rows, step]
         taken = choose(logits, allowed, params, draw)
         live = written.add(rows, step, taken, token_stats(logits, taken), ends)
-        leaving = set(leavers()) - left
-        if leaving:
-            left |= leaving
-            live = live[staying(rows[live] // copies, leaving)]
+        staying = delivery.after_step(rows[live])
+        if staying is not None:
+            live = live[staying]
         if len(live) == 0 or step + 1 == limit:
             break
-        if leaving or len(live) < _COMPACT_BELOW * len(rows):
+        if staying is not None or len(live) < _COMPACT_BELOW * len(rows):
             prefix.select(live)
             rows, taken = rows[live], taken[live]
         prefix.extend(taken[:, None])
 
-    done = written.completions()
     repeats = params.n if greedy else 1
-    return [done[i : i + copies] * repeats for i in range(0, total, copies)]
-
-
-def staying(prompts: Tensor, leaving: Collection[int]) -> Tensor:
-    """Mask of the rows, given by their prompts' indices, that stay."""
-    gone = torch.tensor(sorted(leaving), dtype=torch.long, device=prompts.device)
-    return ~torch.isin(prompts, gone)
+    return [completions * repeats for completions in delivery.finish()]
 
 
 def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor | None) -> Tensor:

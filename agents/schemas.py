@@ -12,6 +12,8 @@ from langchain_core.language_models.base import LanguageModelInput
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, Field
 
+from catts.names import Module, Role
+
 
 class _Reply(BaseModel):
     think: str = Field(description="What you would write inside <think> and </think>; or nothing.")

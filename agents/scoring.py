@@ -1,11 +1,11 @@
 """How likely a model finds given completions: teacher forcing, reduced as it goes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
+from catts.agents.delivery import Completion
 from catts.agents.prefix import Prefix
-from catts.agents.sampling import Completion, Leavers, nobody
 from catts.agents.token_confidence import not_finite, token_stats
 from catts.errors import EngineError
 
@@ -18,7 +18,7 @@ def score_completions(
     completions: Sequence[Sequence[int]],
     *,
     end_ids: tuple[int, ...],
-    leavers: Leavers = nobody,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> list[Completion]:
     """Score completions of one prompt, all in one forward when their logits fit, else in few.
 
@@ -28,7 +28,7 @@ def score_completions(
         prefix: one row, the prompt; it is consumed.
         completions: token ids, in [0, V); may differ in length, and may be empty.
         end_ids: tokens that end a turn.
-        leavers: names prompt 0 once nobody waits for the scores.
+        given_up: whether nobody waits for the scores any more.
 
     Raises:
         EngineError: the model gave logits that are NaN or infinite, or nobody waits any more.
@@ -45,7 +45,7 @@ def score_completions(
     parts = [token_stats(prefix.logits, padded[:, 0])]
     width = max(1, _LOGITS_AT_ONCE // (len(completions) * vocabulary))
     for start in range(0, longest - 1, width):
-        if leavers():
+        if given_up():
             raise EngineError("the scoring was given up: nobody waits for it any more")
         stop = min(start + width, longest - 1)
         logits = prefix.extend(padded[:, start:stop])

@@ -4,8 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -21,7 +20,6 @@ from catts.agents.protocol import (
     Score,
     Usage,
 )
-from catts.agents.sampling import Leavers
 from catts.errors import EngineError
 
 _T = TypeVar("_T")
@@ -60,16 +58,12 @@ class ServedModel:
     def generate(self, turns: Sequence[Turn], params: SamplingParams) -> Call[list[Generation]]:
         """Draw completions of each turn; calls that wait with equal `params` go as one batch."""
 
-        def work(calls: Sequence[Call[list[Generation]]]) -> list[list[Generation]]:
+        def work(calls: Sequence[Call[list[Generation]]]) -> None:
             turns = [turn for call in calls for turn in call.encoded]
-            drawn = iter(self._model.sample(turns, params, _leavers(calls)))
-            return [
-                [
-                    Generation(samples=each.samples, usage=self._spend(call, each))
-                    for each in islice(drawn, call.parts)
-                ]
-                for call in calls
-            ]
+            self._model.sample(turns, params, _Parts(calls, generation))
+
+        def generation(call: Call[list[Generation]], drawn: Drawn) -> Generation:
+            return Generation(samples=drawn.samples, usage=self._spend(call, drawn))
 
         copies = 1 if params.temperature == 0 else params.n
         return self._queue.submit(
@@ -91,19 +85,14 @@ class ServedModel:
     ) -> Call[list[Contrast]]:
         """Decode each clean turn against its noised one; batched like `generate`."""
 
-        def work(calls: Sequence[Call[list[Contrast]]]) -> list[list[Contrast]]:
+        def work(calls: Sequence[Call[list[Contrast]]]) -> None:
             seen = [turn for call in calls for turn in call.encoded[: call.parts]]
             blurred = [turn for call in calls for turn in call.encoded[call.parts :]]
-            drawn = iter(self._model.contrast(seen, blurred, params, _leavers(calls)))
-            return [
-                [
-                    Contrast(
-                        sample=each.samples[0], method="lock_step", usage=self._spend(call, each)
-                    )
-                    for each in islice(drawn, call.parts)
-                ]
-                for call in calls
-            ]
+            self._model.contrast(seen, blurred, params, _Parts(calls, contrast))
+
+        def contrast(call: Call[list[Contrast]], drawn: Drawn) -> Contrast:
+            (sample,), usage = drawn.samples, self._spend(call, drawn)
+            return Contrast(sample=sample, method="lock_step", usage=usage)
 
         return self._queue.submit(
             Call(
@@ -123,11 +112,11 @@ class ServedModel:
     ) -> Call[tuple[Score, ...]]:
         """Score completions of one turn; goes alone."""
 
-        def work(calls: Sequence[Call[tuple[Score, ...]]]) -> list[tuple[Score, ...]]:
+        def work(calls: Sequence[Call[tuple[Score, ...]]]) -> None:
             (call,) = calls
-            scores, read = self._model.score(call.encoded[0], completions, _leavers(calls))
+            scores, read = self._model.score(call.encoded[0], completions, call.gone)
             self._spend(call, Drawn((), read))
-            return [scores]
+            call.finish(scores)
 
         return self._queue.submit(
             Call(
@@ -153,10 +142,25 @@ class ServedModel:
         return usage
 
 
-def _leavers(calls: Sequence[Call[_T]]) -> Leavers:
-    """Which of the calls' turns, or pairs, nobody waits for any more."""
-    owners = [call for call in calls for _ in range(call.parts)]
-    return lambda: [index for index, call in enumerate(owners) if call.gone()]
+class _Parts(Generic[_T]):
+    """The audience of a batch: each call gets its results together, once the last is there."""
+
+    def __init__(
+        self, calls: Sequence[Call[list[_T]]], result: Callable[[Call[list[_T]], Drawn], _T]
+    ) -> None:
+        self._owners = [call for call in calls for _ in range(call.parts)]
+        self._result = result
+        self._results: dict[int, _T] = {}
+
+    def left(self) -> list[int]:
+        return [index for index, call in enumerate(self._owners) if call.gone()]
+
+    def served(self, turn: int, drawn: Drawn) -> None:
+        owner = self._owners[turn]
+        self._results[turn] = self._result(owner, drawn)
+        own = [index for index, call in enumerate(self._owners) if call is owner]
+        if all(index in self._results for index in own):
+            owner.finish([self._results[index] for index in own])
 
 
 def _guarded(work: Callable[[_A], _T], given: _A) -> _T:

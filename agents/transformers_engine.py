@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +9,6 @@ from PIL.Image import Image
 
 from catts.agents.call_queue import BatchLimits, Call
 from catts.agents.card import ModelCard
-from catts.agents.fingerprint import fingerprint
 from catts.agents.inputs import Turn
 from catts.agents.loading import LoadedModel, load_model
 from catts.agents.picture_size import seen_size
@@ -48,9 +46,7 @@ class TransformersEngine:
     def __init__(self, loaded: LoadedModel, *, limits: BatchLimits | None = None) -> None:
         self._loaded: LoadedModel | None = loaded
         self._name, self._card, self._prompts = loaded.name, loaded.card, loaded.prompts
-        self._folders, self._dtype = loaded.folders, str(loaded.dtype)
-        limit = loaded.max_pixels
-        self._limits = () if limit is None else (f"max_pixels={limit}",)
+        self._fingerprint = loaded.fingerprint
         self._account = Account()
         self._served: ServedModel | None = ServedModel(
             loaded, limits or BatchLimits(), self._account
@@ -101,10 +97,10 @@ class TransformersEngine:
             raise self._closed_error()
         return self._loaded
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Hex digest of weights, tokenizer, processor and its limit, adapter, prompts and dtype."""
-        return fingerprint(self._folders, (self._prompts.hash, self._dtype, *self._limits))
+        return self._fingerprint
 
     @property
     def capabilities(self) -> Capabilities:

@@ -12,7 +12,7 @@ from catts.errors import CattsError, InputError
 from catts.evals.commands import embedded
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
+    from pydantic import BaseModel, SecretStr
 
     from catts.graph.trace import Trace
 
@@ -247,11 +247,30 @@ def sampler(
 
     with Console(stderr=True).status("timing"):
         rows = run_sampler_benchmark(repeats=repeats, device=device)
-    if json:
-        for row in rows:
-            typer.echo(row.model_dump_json())
-    else:
-        typer.echo(format_rows(rows))
+    _print_rows(rows, None if json else format_rows(rows))
+
+
+@bench.command()
+def questions(
+    repeats: Annotated[int, typer.Option(min=1, help="Measured rounds.")] = 3,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> None:
+    """Count questions per second, asked 1, 4 and 16 at once."""
+    _quiet_loading()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from catts.agents.benchmark_questions import format_questions, run_questions_benchmark
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("timing", total=None)
+        rows = run_questions_benchmark(
+            repeats=repeats,
+            device=device,
+            advance=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    _print_rows(rows, None if json else format_questions(rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -280,6 +299,11 @@ def _key_of(variable: str | None) -> "SecretStr | None":
 
 def _print_json(trace: "Trace") -> None:
     typer.echo(trace.model_dump_json())
+
+
+def _print_rows(rows: "Sequence[BaseModel]", table: str | None) -> None:
+    """The table, or without one a JSON object a line."""
+    typer.echo(table or "\n".join(row.model_dump_json() for row in rows))
 
 
 def _quiet_loading(*specs: str) -> None:

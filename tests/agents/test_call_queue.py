@@ -266,6 +266,27 @@ async def test_waiting_is_told_while_it_lasts(watched: Watched) -> None:
     assert ended - beats[-1] > (usage.seconds - usage.queued) / 2, "not while it is worked on"
 
 
+async def test_a_call_is_answered_when_its_own_rows_have_ended(tiny_checkpoint: Path) -> None:
+    engine = TransformersEngine.load(tiny_checkpoint, device="cpu")
+    watched, params = Watched(engine), SamplingParams(n=1, max_new_tokens=400)
+    alone = {t: (await engine.complete(t, [], params)) for t in "abcdefghijklmnop"}
+    length = {t: len(ids(generation)[0]) for t, generation in alone.items()}
+    short, long = min(length, key=length.__getitem__), max(length, key=length.__getitem__)
+    assert length[short] < 0.5 * length[long]
+    with watched.held():
+        busy = await watched.busy()
+        asked = [asyncio.create_task(engine.complete(t, [], params)) for t in (long, short)]
+        await started(asked)
+        watched.rows.clear()
+    first, second = await asyncio.gather(*asked)
+    await busy
+    assert (ids(first), ids(second)) == (ids(alone[long]), ids(alone[short]))
+    assert watched.rows[:3] == [1, 2, 2]
+    working = [g.usage.seconds - g.usage.queued for g in (first, second)]
+    assert working[1] < 0.8 * working[0]
+    await engine.aclose()
+
+
 async def test_a_call_that_cannot_be_read_fails_by_itself(watched: Watched) -> None:
     thin = Image.new("RGB", (3000, 2))
     with watched.held():

@@ -292,3 +292,24 @@ def test_max_pixels_for_a_processor_of_another_kind() -> None:
         limit_pixels(processor, 1000)
     picture = Image.new("RGB", (50, 20))
     assert seen_size(picture, processor) == (50, 20)
+
+
+@pytest.mark.parametrize(
+    "place", ["snapshots/best", "runs/snapshots/" + "1" * 40, "models--o--n/snapshots/step-100"]
+)
+def test_a_folder_named_snapshots_is_no_hub_snapshot(
+    tiny_checkpoint: Path, tmp_path: Path, place: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / place))
+    first = fingerprint([folder], [])
+    assert first == fingerprint([tiny_checkpoint], [])
+    with (folder / "tokenizer_config.json").open("a") as file:
+        file.write(" ")
+    assert fingerprint([folder], []) != first
+
+
+def test_the_fingerprint_is_made_while_loading(checkpoint: Path) -> None:
+    engine = TransformersEngine.load(checkpoint, device="cpu")
+    expected = fingerprint([checkpoint], [load_prompts("default").hash, "torch.float32"])
+    shutil.rmtree(checkpoint)
+    assert engine.fingerprint == expected

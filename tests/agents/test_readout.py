@@ -1,18 +1,16 @@
 """Logits of 16-bit models in float32."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from catts.agents.inputs import Turn, collate, encode_turn
 from catts.agents.loading import LoadedModel, load_model
 from catts.agents.prefix import Prefix
 from catts.agents.random_model import TINY, random_qwen2_5_vl
-
-Draw = Callable[..., Image.Image]
+from catts.agents.readout import Float32Readout, read_out_in_float32
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +67,21 @@ def test_a_float32_head_is_left_alone(wide_checkpoint: Path) -> None:
     with torch.inference_mode():
         prefix, hidden = prefix_and_hidden(loaded, ["What is it?"])
         assert torch.equal(prefix.logits, loaded.model.lm_head(hidden))
+
+
+def test_a_bias_is_added() -> None:
+    head = torch.nn.Linear(8, 50, dtype=torch.bfloat16)
+    model = torch.nn.Module()
+    model.get_output_embeddings = lambda: head  # type: ignore[assignment]
+    read_out_in_float32(model)
+    hidden = torch.randn(3, 8).bfloat16()
+    expected = hidden.double() @ head.weight.double().T + head.bias.double()
+    assert torch.allclose(head(hidden).double(), expected, atol=1e-5)
+
+
+def test_the_gpu_s_own_product_has_the_same_shape_and_precision() -> None:
+    with FakeTensorMode(allow_non_fake_inputs=True):  # no GPU is needed to ask what it would give
+        head = Float32Readout(8, 50, bias=False, device="cuda", dtype=torch.bfloat16)
+        logits = head(torch.empty(3, 2, 8, device="cuda", dtype=torch.bfloat16))
+    assert (logits.shape, logits.dtype) == ((3, 2, 50), torch.float32)
+    assert logits.device.type == "cuda"
