@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import io
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
@@ -15,7 +14,8 @@ from PIL import Image
 from pydantic import Field, SkipValidation
 
 from catts.agents.protocol import Generation, SamplingParams
-from catts.errors import EngineError
+from catts.errors import EngineError, ImageError
+from catts.images import load_image
 
 
 class TextCompleter(Protocol):
@@ -48,7 +48,7 @@ class EngineChatModel(BaseChatModel):
     the request, the reply that was refused, what was wrong with it.
     """
 
-    engine: Annotated[TextCompleter, SkipValidation] = Field(repr=False)
+    engine: Annotated[TextCompleter, SkipValidation] = Field(repr=False, exclude=True)
     max_new_tokens: int = Field(default=512, ge=1)
     """Longest reply, in tokens."""
     temperature: float = Field(default=0.0, ge=0)
@@ -145,7 +145,6 @@ def flatten(messages: Sequence[BaseMessage]) -> tuple[str, list[Image.Image]]:
 
 def _decode(data: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
-        return image.convert("RGB")
-    except (binascii.Error, OSError, Image.DecompressionBombError) as error:
+        return load_image(base64.b64decode(data, validate=True))
+    except (binascii.Error, ImageError) as error:
         raise EngineError(f"a picture in the conversation cannot be read: {error}") from error

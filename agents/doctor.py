@@ -42,13 +42,17 @@ class FoundModel(Record):
     """Why it cannot be used as it should; empty when all is well."""
 
 
+ExpertStatus = Literal["replies", "malformed", "refused", "unreachable"]
+"""`malformed`: it can be reached, but twice its reply was not what the role asks for; `refused`: it
+can be reached, and would not reply to what it was asked."""
+
+
 class ExpertReply(Record):
     """What came of asking the expert for one vote."""
 
     spec: str
     name: str = ""
-    status: Literal["replies", "malformed", "unreachable"]
-    """`malformed`: it can be reached, but twice its reply was not what the role asks for."""
+    status: ExpertStatus
     detail: str = ""
     seconds: float = 0.0
     """From asking to reply, without loading."""
@@ -74,6 +78,9 @@ class Report(Record):
     def healthy(self) -> bool:
         """Whether the shipped models are there and the expert replies."""
         return self.expert.status == "replies" and not any(m.problem for m in self.models)
+
+
+_STATUS_OF: dict[str, ExpertStatus] = {"ReplyError": "malformed", "Refused": "refused"}
 
 
 async def examine(expert: str = "embedded", *, url: str | None = None) -> Report:
@@ -131,12 +138,12 @@ async def _ask(spec: str, url: str | None) -> ExpertReply:
         Candidate(answer=colour, count=4, confidence=1.0, share=0.5) for colour in ("red", "blue")
     ]
     start = time.perf_counter()
-    status: Literal["replies", "malformed", "unreachable"] = "replies"
+    status: ExpertStatus = "replies"
     try:
         vote = (await expert.vote(question, [store.get(digest)], field)).reply.probabilities
         detail = ", ".join(f"{c.answer} {p:.2f}" for c, p in zip(field, vote, strict=True))
     except RoleError as error:
-        status = "malformed" if error.cause == "ReplyError" else "unreachable"
+        status = _STATUS_OF.get(error.cause, "unreachable")
         detail = error.message
     finally:
         await expert.aclose()

@@ -1,20 +1,15 @@
 """The expert as the graph sees it: three roles that read pictures and answer in plain records."""
 
 from collections.abc import Sequence
-from typing import Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from PIL.Image import Image
 from pydantic import Field
 
 from catts.agents.protocol import Usage
+from catts.names import Module
 from catts.question import Question
 from catts.records import Record
-
-Module = Literal["voter", "critic", "self_check"]
-"""A module that may cast a ballot after the samples: two expert roles and the self-check."""
-MODULES: tuple[Module, ...] = get_args(Module)
-
-Role = Literal["planner", "voter", "critic"]
 
 
 class Candidate(Record):

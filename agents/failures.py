@@ -1,4 +1,6 @@
-"""What may be told of a failed request: enough to act on, and never a key or an address's query.
+"""A failed request: whether it may pass by itself or was refused, and what may be told of it.
+
+What is told is enough to act on, and never a key or an address's query.
 
 Providers put keys, addresses and whole requests into their errors; these end up in traces, so they
 are cleaned here, where they enter.
@@ -6,7 +8,9 @@ are cleaned here, where they enter.
 
 import os
 import re
+from collections.abc import Iterator
 
+from langchain_core.exceptions import ModelError
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
@@ -20,12 +24,46 @@ _HINTS = {
     429: "the rate limit or quota is used up; wait, or ask fewer questions at once",
 }
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#\"'<>]*)[^\s\"'<>)]*")
+_LOGIN = re.compile(r"(?<=://)[^\s/@]*@")
 _NAMED_KEY = re.compile(
     r"(?i)\b(api[-_ ]?key|x-goog-api-key|key|token|secret|password|authorization|bearer)"
     r"([\"']?\s*[:=]\W{0,3}(?:bearer |basic )?|(?<=bearer)\s+)[\w\-.~+/*]{6,}=*"
 )
 _KNOWN_KEY = re.compile(r"\b(?:AIza|sk-|lsv2_|hf_|xai-|gsk_|ya29\.)[\w\-.*]{4,}")
 _SHORTEST_SECRET = 4
+
+# by name, since each provider brings an HTTP client of its own
+_CONNECTION_LOST = frozenset(
+    {
+        "httpx.TransportError",
+        "httpx2.TransportError",
+        "aiohttp.ClientConnectionError",
+        "aiohttp.ClientPayloadError",
+    }
+)
+_PASSING = frozenset({408, 425, 429})
+_REFUSING_CODES = frozenset({"content_filter", "content_policy_violation"})
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed later.
+
+    So it is after a rate limit, a failure of the server, a time limit and a lost connection. Where
+    LangChain has classified the error (`ModelError.is_retryable`), that counts; else its type and
+    its HTTP status do, looked for along its chain of causes.
+    """
+    for link in _chain(error):
+        if isinstance(link, ModelError):
+            return link.is_retryable
+        if isinstance(link, (ConnectionError, TimeoutError)) or _is_lost_connection(link):
+            return True
+    status = http_status(error)
+    return status is not None and (status in _PASSING or status >= 500)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the provider refused the request for what it holds, as OpenAI and Azure do."""
+    return any(getattr(link, "code", None) in _REFUSING_CODES for link in _chain(error))
 
 
 def describe(error: Exception, model: BaseChatModel) -> str:
@@ -40,22 +78,23 @@ def describe(error: Exception, model: BaseChatModel) -> str:
 
 def http_status(error: BaseException | None) -> int | None:
     """The HTTP status behind `error`, looked for along its chain of causes."""
-    for _ in range(5):
-        if error is None:
-            return None
+    for link in _chain(error):
         for name in ("status_code", "code"):
-            value = getattr(error, name, None)
+            value = getattr(link, name, None)
             if isinstance(value, int) and 400 <= value < 600:
                 return value
-        error = error.__cause__
     return None
+
+
+def without_keys(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """`text` without `secrets`, what looks like a key, and the password within an address."""
+    text = _LOGIN.sub("", _without(text, secrets))
+    return _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
 
 
 def clean(text: str, secrets: frozenset[str] = frozenset()) -> str:
     """`text` on one short line, without `secrets`, what looks like a key, and addresses' paths."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "[key]")
-    text = _ADDRESS.sub(r"\1\2", text[: 20 * MAX_MESSAGE_CHARS])
+    text = _ADDRESS.sub(r"\1\2", _without(text, secrets)[: 20 * MAX_MESSAGE_CHARS])
     text = _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
     line = " ".join(text.split())
     return line if len(line) <= MAX_MESSAGE_CHARS else line[: MAX_MESSAGE_CHARS - 1] + "…"
@@ -66,3 +105,22 @@ def secrets_of(model: BaseChatModel) -> frozenset[str]:
     held = {v.get_secret_value() for v in vars(model).values() if isinstance(v, SecretStr)}
     named = {os.environ.get(variable, "") for variable in model.lc_secrets.values()}
     return frozenset(s for s in held | named if len(s) >= _SHORTEST_SECRET)
+
+
+def _without(text: str, secrets: frozenset[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[key]")
+    return text
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(5):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    names = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    return bool(names & _CONNECTION_LOST)

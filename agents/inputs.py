@@ -58,6 +58,19 @@ def encode(
     return Batch({name: torch.cat(values) for name, values in columns.items()}, lengths)
 
 
+def seen_size(image: Image, processor: Any) -> tuple[int, int]:
+    """Width and height in pixels that the processor scales `image` to.
+
+    A processor that reports no grid of patches tells no size: then it is the image's own.
+    """
+    vision = processor.image_processor
+    grid = vision(images=[image.convert("RGB")], return_tensors="pt").get("image_grid_thw")
+    if grid is None:
+        return image.size
+    _, rows, columns = grid[0].tolist()
+    return columns * vision.patch_size, rows * vision.patch_size
+
+
 def _encode_one(turn: Turn, processor: Any, reserved: Sequence[str]) -> dict[str, Tensor]:
     text = turn.text
     for spelling in reserved:

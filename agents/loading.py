@@ -9,17 +9,14 @@ from typing import Any
 import torch
 
 from catts.agents.card import ModelCard, read_card
+from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
 from catts.errors import ModelSpecError
 from catts.prompts import PromptSet, load_prompts
 
 _ADAPTER_CONFIG = "adapter_config.json"
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
-_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 
 
 class PromptMismatchWarning(UserWarning):
@@ -63,6 +60,7 @@ def load_model(
         ModelSpecError: there is no such model, it cannot be loaded, or the device is missing.
         PromptError: the card names a prompt set that is not shipped.
     """
+    check_placing(device, dtype)
     where = _device(device)
     wanted = _dtype(dtype, where)
     folder = _resolve(str(spec))
@@ -120,22 +118,14 @@ def hide_progress() -> None:
 def _dtype(dtype: str | None, device: torch.device) -> torch.dtype | str:
     if dtype is None:
         return torch.float32 if device.type == "cpu" else "auto"
-    if dtype not in _DTYPES:
-        raise ModelSpecError(f"dtype {dtype!r} is none of {', '.join(_DTYPES)}")
     return _DTYPES[dtype]
 
 
 def _resolve(spec: str) -> Path:
     """The folder that holds `spec`; a hub id is downloaded, or found in the hub's cache."""
-    folder = Path(spec).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
-    parts = spec.split("/")
-    if folder.exists() or len(parts) != 2 or not all(parts) or spec[0] in "./~":
-        raise ModelSpecError(
-            f"no model at {spec!r}: give the folder of a checkpoint, or a hub id such as "
-            "Qwen/Qwen2.5-VL-3B-Instruct"
-        )
+    folder = checkpoint_folder(spec)
+    if folder is not None:
+        return folder
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

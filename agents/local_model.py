@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from PIL.Image import Image
 
 from catts.agents.answer_span import answer_tokens
 from catts.agents.contrast import contrastive_decode
-from catts.agents.inputs import Batch, Turn, encode
+from catts.agents.inputs import Batch, Turn, encode, seen_size
 from catts.agents.loading import LoadedModel
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams, Score
@@ -29,6 +30,10 @@ class LocalModel:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
+
+    def seen_size(self, image: Image) -> tuple[int, int]:
+        """Width and height in pixels at which the model sees `image`."""
+        return seen_size(image, self._loaded.processor)
 
     @torch.inference_mode()
     def sample(self, turns: Sequence[Turn], params: SamplingParams) -> list[Drawn]:

@@ -130,6 +130,9 @@ class Engine(Protocol):
     def usage(self) -> Usage:
         """What all calls so far have cost."""
 
+    async def seen_size(self, image: Image) -> tuple[int, int]:
+        """Width and height in pixels at which the model sees `image`, scaled by its processor."""
+
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams
     ) -> Generation:

@@ -6,15 +6,26 @@ from urllib.parse import SplitResult, urlsplit
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
+from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import SecretStr, ValidationError
 
 from catts.agents.failures import clean
 from catts.errors import ModelSpecError
 
-_MAX_RETRIES = 2
+ATTEMPTS = 5
+"""How often a request is sent whose failure may pass by itself; the provider's client waits longer
+before each."""
+PROVIDER_MAX_TOKENS = 8192
+"""Longest reply of a provider's model unless the caller says otherwise: a verdict takes a few
+hundred tokens, and what a model thinks before it counts too."""
+SERVER_MAX_TOKENS = 4096
+"""The same on a server of one's own, where prompt and reply often share a short context."""
 OWN_FORMAT = frozenset({"google_genai", "anthropic", "ollama"})
 """Providers that keep their own request format when they are given another address."""
 
+# What `max_retries` counts: retries after the first attempt, but all attempts with Google.
+_MAX_RETRIES = {"google_genai": ATTEMPTS}
+_MAX_TOKENS = {"ollama": "num_predict"}
 _EXTRAS = {"google_genai": "google", "openai": "openai"}
 # A connection kept open belongs to the event loop that opened it, and fails in the next one: an
 # expert used under `asyncio.run` twice would lose every other request. One handshake a request is
@@ -24,7 +35,13 @@ _KEYS = {"google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "openai": ("OPENA
 
 
 def provider_model(
-    provider: str, model: str, *, url: str | None = None, api_key: SecretStr | None = None
+    provider: str,
+    model: str,
+    *,
+    url: str | None = None,
+    api_key: SecretStr | None = None,
+    max_tokens: int | None = None,
+    rate_limiter: BaseRateLimiter | None = None,
 ) -> BaseChatModel:
     """The chat model that LangChain's `init_chat_model` makes of `provider:model`.
 
@@ -33,25 +50,40 @@ def provider_model(
         model: The provider's name of the model.
         url: Address to use instead of the provider's own.
         api_key: The key; by default the provider's own environment variable is read.
+        max_tokens: Longest reply in tokens, thoughts included; by default `PROVIDER_MAX_TOKENS`, or
+            what LangChain knows to be the model's most where that is less.
+        rate_limiter: Asked before each request.
 
     Raises:
         ModelSpecError: LangChain knows no such provider, its package or key is missing, or the
             provider refuses the settings.
     """
     spec = f"{provider}:{model}"
-    settings: dict[str, Any] = {"max_retries": _MAX_RETRIES}
+    settings: dict[str, Any] = {}
     if url is not None:
         settings["base_url"] = split_url(url).geturl()
     if api_key is not None:
         settings["api_key"] = api_key
-    return _init(spec, provider, model, settings)
+    chat = _init(spec, provider, model, settings, max_tokens or PROVIDER_MAX_TOKENS, rate_limiter)
+    most = (chat.profile or {}).get("max_output_tokens") or PROVIDER_MAX_TOKENS
+    if max_tokens is None and most < PROVIDER_MAX_TOKENS:
+        return _init(spec, provider, model, settings, most, rate_limiter)
+    return chat
 
 
-def server_model(model: str, url: str, api_key: SecretStr | None = None) -> BaseChatModel:
+def server_model(
+    model: str,
+    url: str,
+    api_key: SecretStr | None = None,
+    *,
+    max_tokens: int | None = None,
+    rate_limiter: BaseRateLimiter | None = None,
+) -> BaseChatModel:
     """`model` on an OpenAI-compatible server (vLLM, llama.cpp, Ollama, ...) at `url`.
 
     Greedy, so that a server's replies repeat as a local model's do. The key is `api_key`, else
-    OPENAI_API_KEY, else a placeholder: most local servers ask for none.
+    OPENAI_API_KEY, else a placeholder: most local servers ask for none. A reply has at most
+    `max_tokens` tokens, by default `SERVER_MAX_TOKENS`. `rate_limiter` is asked before a request.
 
     Raises:
         ModelSpecError: the address is none, or langchain-openai is missing.
@@ -60,9 +92,8 @@ def server_model(model: str, url: str, api_key: SecretStr | None = None) -> Base
         "base_url": split_url(url).geturl(),
         "api_key": api_key or SecretStr(os.environ.get("OPENAI_API_KEY") or "none"),
         "temperature": 0,
-        "max_retries": _MAX_RETRIES,
     }
-    return _init(model, "openai", model, settings)
+    return _init(model, "openai", model, settings, max_tokens or SERVER_MAX_TOKENS, rate_limiter)
 
 
 def split_url(url: str) -> SplitResult:
@@ -83,7 +114,18 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
-def _init(spec: str, provider: str, model: str, settings: dict[str, Any]) -> BaseChatModel:
+def _init(
+    spec: str,
+    provider: str,
+    model: str,
+    settings: dict[str, Any],
+    max_tokens: int,
+    rate_limiter: BaseRateLimiter | None,
+) -> BaseChatModel:
+    settings["max_retries"] = _MAX_RETRIES.get(provider, ATTEMPTS - 1)
+    settings[_MAX_TOKENS.get(provider, "max_tokens")] = max_tokens
+    if rate_limiter is not None:
+        settings["rate_limiter"] = rate_limiter
     if provider in _HEADERS:
         settings[_HEADERS[provider]] = {"Connection": "close"}
     try:

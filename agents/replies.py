@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
-from catts.agents.expert import MODULES, Critique, Module, Plan, Vote
+from catts.agents.expert import Critique, Plan, Vote
 from catts.errors import CattsError
+from catts.names import MODULES, Module
 
 MAX_REPLY_CHARS = 20_000
 """Longest text read, after the reasoning; far above any honest reply."""

@@ -12,18 +12,20 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from PIL.Image import Image
 
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
-from catts.agents.expert import Candidate, Critique, Plan, Role, RoleResult, Vote
-from catts.agents.failures import describe, secrets_of
+from catts.agents.chat_model import EngineChatModel
+from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
+from catts.agents.failures import clean, describe, is_refusal, is_transient, secrets_of
+from catts.agents.identity import identity_of
 from catts.agents.protocol import Usage
 from catts.agents.replies import MAX_REPLY_CHARS, ReplyError, parse_critique, parse_plan, parse_vote
+from catts.agents.responses import cost, refusal
 from catts.errors import RoleError
+from catts.names import Role
 from catts.prompts import PromptSet, format_choices, load_prompts
 from catts.question import Question
 
 ROLE_TIMEOUT = 120.0
 """Seconds that one request may take unless the caller says otherwise."""
-
-_ENDED = frozenset({None, "stop", "STOP", "length", "MAX_TOKENS", "end_turn", "max_tokens"})
 
 _Reply = TypeVar("_Reply", Plan, Vote, Critique)
 
@@ -33,8 +35,9 @@ class ChatExpert:
 
     A role asks once, with all pictures of the question and then the text. A malformed reply is
     answered with what is wrong with it, once; a second one, or a request that fails, is a
-    `RoleError`. Only those two requests are made: retries of a transport are the chat model's own
-    (`max_retries`). The caller's LangChain callbacks reach the models as in any LangGraph node.
+    `RoleError`, which says whether asking again may help (`transient`). Only those two requests are
+    made: retries of a transport are the chat model's own (`max_retries`). The caller's LangChain
+    callbacks reach the models as in any LangGraph node.
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class ChatExpert:
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the name, each role's model and its settings, and the prompts."""
-        models = {role: _identity(model) for role, model in self._models.items()}
+        models = {role: identity_of(model) for role, model in self._models.items()}
         content = json.dumps([self.name, models, self._prompts.hash], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -158,8 +161,7 @@ class ChatExpert:
         usage = Usage()
         problem = ""
         for attempt in (1, 2):
-            reply, cost = await self._request(role, messages, usage)
-            usage += cost
+            reply, usage = await self._request(role, messages, usage)
             try:
                 return RoleResult(reply=parse(reply), usage=usage, attempts=attempt)
             except ReplyError as error:
@@ -174,57 +176,41 @@ class ChatExpert:
     async def _request(
         self, role: Role, messages: Sequence[BaseMessage], spent: Usage
     ) -> tuple[str, Usage]:
-        """The reply's text and its cost. Raises RoleError whatever the provider's error is."""
+        """The reply's text, and what it cost on top of `spent`. Raises no error but RoleError."""
         model, timeout = self._models[role], self._timeouts[role]
         start = time.perf_counter()
         try:
             async with asyncio.timeout(timeout) as limit:
                 message = await model.ainvoke(list(messages), config={"run_name": f"catts {role}"})
         except Exception as error:
-            cost = Usage(calls=1, seconds=time.perf_counter() - start)
+            spent += Usage(calls=1, seconds=time.perf_counter() - start)
+            if is_refusal(error):
+                raise self._refused(role, describe(error, model), spent) from None
             what = f"no reply in {timeout:g} s" if limit.expired() else describe(error, model)
             # the provider's error may hold keys: it must not hang on to ours
-            raise RoleError(role, what, cause=type(error).__name__, usage=spent + cost) from None
-        tokens = message.usage_metadata
-        cost = Usage(
-            calls=1,
-            prompt_tokens=tokens["input_tokens"] if tokens else 0,
-            completion_tokens=tokens["output_tokens"] if tokens else 0,
-            seconds=time.perf_counter() - start,
-        )
-        reply = str(message.text)
-        refusal = "" if reply.strip() else _refusal(message)
-        if refusal:
             raise RoleError(
                 role,
-                f"the provider refused to reply ({refusal})",
-                cause="Refused",
-                usage=spent + cost,
-            )
-        return reply, cost
+                what,
+                cause=type(error).__name__,
+                usage=spent,
+                # a local model is still busy with what it was asked: asking again would only queue
+                transient=is_transient(error) and not isinstance(model, EngineChatModel),
+            ) from None
+        spent += cost(message, time.perf_counter() - start)
+        if refused := refusal(message):
+            raise self._refused(role, refused, spent)
+        return str(message.text), spent
 
-
-def _refusal(message: AIMessage) -> str:
-    """Why a provider held back an empty reply; empty when it says nothing of the kind."""
-    metadata = message.response_metadata
-    feedback = metadata.get("prompt_feedback") or {}
-    blocked = feedback.get("block_reason") if isinstance(feedback, dict) else None
-    reason = metadata.get("finish_reason")
-    if blocked is not None:
-        return str(getattr(blocked, "value", blocked))
-    return "" if reason in _ENDED else str(reason)
+    def _refused(self, role: Role, why: str, usage: Usage) -> RoleError:
+        said = clean(why, secrets_of(self._models[role]))
+        return RoleError(
+            role,
+            f"the provider refused to reply ({said}): ask otherwise, leave the picture out that it "
+            "objects to, or name another expert",
+            cause="Refused",
+            usage=usage,
+        )
 
 
 def _model_name(model: BaseChatModel) -> str:
     return model._get_ls_params().get("ls_model_name") or type(model).__name__
-
-
-def _identity(model: BaseChatModel) -> dict[str, object]:
-    """What decides a model's replies, as far as LangChain makes it known; never a key."""
-    secrets = secrets_of(model)
-    known = {**model._get_ls_params(), **model._identifying_params}
-    return {"class": f"{type(model).__module__}.{type(model).__qualname__}"} | {
-        key: value
-        for key, value in known.items()
-        if isinstance(value, (str, int, float, bool)) and value not in secrets
-    }

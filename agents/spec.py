@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import SecretStr
 
 from catts.agents.chat_model import EngineChatModel
-from catts.agents.expert import Expert, Role
+from catts.agents.expert import Expert
+from catts.agents.local_spec import checkpoint_folder
 from catts.agents.panel import ExpertPanel
 from catts.agents.protocol import Engine
 from catts.agents.providers import OWN_FORMAT, provider_model, server_model, split_url
 from catts.agents.roles import ROLE_TIMEOUT, ChatExpert
 from catts.errors import ModelSpecError
+from catts.names import Role
 
 if TYPE_CHECKING:
     from catts.agents.transformers_engine import TransformersEngine
@@ -53,6 +56,8 @@ def resolve_expert(
     url: str | None = None,
     api_key: SecretStr | None = None,
     timeout: float | None = None,
+    max_tokens: int | None = None,
+    rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
 ) -> Expert:
@@ -71,21 +76,95 @@ def resolve_expert(
         api_key: Key of the provider or server; by default its environment variable is read.
         timeout: Seconds for one request of a role; by default `ROLE_TIMEOUT` for a remote model
             and none for a local one, which serves its callers in turn.
+        max_tokens: Longest reply in tokens, what the model thinks included; by default
+            `PROVIDER_MAX_TOKENS` or `SERVER_MAX_TOKENS` of `catts.agents.providers` for a remote
+            model, and what its card says for a local one.
+        rate_limiter: Asked before each request to a remote model; waiting for it counts as time of
+            the request.
         device: Where to load a local model.
         dtype: In which precision to load it.
 
     Raises:
-        ModelSpecError: nothing can be made of `spec`; one line says what is missing.
+        ModelSpecError: nothing can be made of `spec`, or it takes nothing of what was given with
+            it; one line says what is missing.
     """
-    resolver = _Resolver(base_engine, url, api_key, timeout, device, dtype)
-    if isinstance(spec, Mapping):
-        return resolver.panel(spec)
-    if url is not None and _is_local(spec):
-        raise ModelSpecError(
-            f"the expert {spec} is no remote model and takes no address: leave the address out, "
-            "or name the server's model"
-        )
-    return resolver.expert(spec)
+    check_expert(
+        spec,
+        url=url,
+        api_key=api_key,
+        timeout=timeout,
+        max_tokens=max_tokens,
+        rate_limiter=rate_limiter,
+    )
+    resolver = _Resolver(
+        base_engine, url, api_key, timeout, max_tokens, rate_limiter, device, dtype
+    )
+    return resolver.panel(spec) if isinstance(spec, Mapping) else resolver.expert(spec)
+
+
+def check_expert(
+    spec: ExpertSpec | Mapping[Role, ExpertSpec],
+    *,
+    url: str | None = None,
+    api_key: SecretStr | None = None,
+    timeout: float | None = None,
+    max_tokens: int | None = None,
+    rate_limiter: BaseRateLimiter | None = None,
+) -> None:
+    """Check that what is given with an expert reaches it; arguments as of `resolve_expert`.
+
+    Raises:
+        ModelSpecError: a setting is out of range, or would reach no model that `spec` names.
+    """
+    if max_tokens is not None and max_tokens < 1:
+        raise ModelSpecError(f"the longest reply is {max_tokens} tokens: give 1 or more")
+    if timeout is not None and timeout <= 0:
+        raise ModelSpecError(f"the time limit is {timeout:g} s: give more than 0")
+    specs = tuple(spec.values()) if isinstance(spec, Mapping) else (spec,)
+    named = [each for each in specs if isinstance(each, (str, Path))]
+    remote = [each for each in named if not runs_here(each, url)]
+    chats = [each for each in specs if isinstance(each, BaseChatModel)]
+    for what, given, taken_by in (
+        ("address", url, remote),
+        ("key", api_key, remote),
+        ("rate limiter", rate_limiter, remote),
+        ("time limit", timeout, [*named, *chats]),
+        ("limit on its tokens", max_tokens, named),
+    ):
+        if given is not None and not taken_by:
+            names = ", ".join(dict.fromkeys(map(_name, specs)))
+            raise ModelSpecError(
+                f"the expert {names} takes no {what}: leave it out, or name "
+                + ("a remote model" if taken_by is remote else "a model instead of an object")
+            )
+
+
+def check_local(spec: str | Path, which: Literal["base", "expert"]) -> None:
+    """Check that there is a model at `spec`, without importing what it is loaded with.
+
+    Raises:
+        ModelSpecError: there is no such folder, and it is no hub id; what a hub id or a folder
+            holds is not looked at.
+    """
+    if spec == "embedded":
+        embedded_folder(which)
+    elif spec != "base" or which == "base":
+        checkpoint_folder(spec)
+
+
+def runs_here(spec: ExpertSpec, url: str | None = None) -> bool:
+    """Whether `spec` names a model that this process loads, or the base model."""
+    if isinstance(spec, Path):
+        return True
+    if not isinstance(spec, str):
+        return False
+    shipped = spec in ("embedded", "base")
+    return (
+        shipped
+        or spec.startswith((".", "/", "~"))
+        or (bool(spec) and Path(spec).is_dir())
+        or (url is None and ":" not in spec and len(spec.split("/")) == 2)
+    )
 
 
 def import_libraries(tell: Callable[[str], None]) -> None:
@@ -123,6 +202,8 @@ class _Resolver:
     url: str | None
     api_key: SecretStr | None
     timeout: float | None
+    max_tokens: int | None
+    rate_limiter: BaseRateLimiter | None
     device: str | None
     dtype: str | None
 
@@ -149,7 +230,7 @@ class _Resolver:
             return spec
         if spec == "base":
             return self._of_base()
-        if _is_local(spec) or (self.url is None and _is_hub_id(spec)):
+        if runs_here(spec, self.url):
             engine = _load(spec, "expert", self.device, self.dtype)
             return self._of_engine(engine, owned=True)
         return self._remote(str(spec))
@@ -162,10 +243,23 @@ class _Resolver:
                 "google_genai:gemini-3-pro, the folder of a checkpoint, or an address as well"
             )
         if self.url is None or provider in OWN_FORMAT:
-            chat = provider_model(provider, model, url=self.url, api_key=self.api_key)
+            chat = provider_model(
+                provider,
+                model,
+                url=self.url,
+                api_key=self.api_key,
+                max_tokens=self.max_tokens,
+                rate_limiter=self.rate_limiter,
+            )
         else:
             # a server's own model names may hold a colon: qwen2.5vl:7b
-            chat = server_model(spec.removeprefix("openai:"), self.url, self.api_key)
+            chat = server_model(
+                spec.removeprefix("openai:"),
+                self.url,
+                self.api_key,
+                max_tokens=self.max_tokens,
+                rate_limiter=self.rate_limiter,
+            )
         where = f" at {split_url(self.url).netloc.rpartition('@')[2]}" if self.url else ""
         return ChatExpert.single(chat, name=spec + where, timeout=self.timeout or ROLE_TIMEOUT)
 
@@ -180,7 +274,9 @@ class _Resolver:
 
     def _of_engine(self, engine: "TransformersEngine", *, owned: bool) -> Expert:
         return ChatExpert.single(
-            EngineChatModel(engine=engine, max_new_tokens=engine.card.max_new_tokens),
+            EngineChatModel(
+                engine=engine, max_new_tokens=self.max_tokens or engine.card.max_new_tokens
+            ),
             prompts=engine.prompts,
             name=engine.name,
             timeout=self.timeout,
@@ -197,19 +293,8 @@ def _load(
     return TransformersEngine.load(where, device=device, dtype=dtype)
 
 
-def _is_local(spec: ExpertSpec) -> bool:
-    """Whether no request leaves the machine for `spec`, or it is an object of the caller's."""
-    if isinstance(spec, str):
-        return spec in ("embedded", "base") or spec.startswith((".", "/", "~")) or _is_folder(spec)
-    return True
-
-
-def _is_folder(spec: str) -> bool:
-    return bool(spec) and Path(spec).is_dir()
-
-
-def _is_hub_id(spec: str | Path) -> bool:
-    return isinstance(spec, str) and ":" not in spec and len(spec.split("/")) == 2
+def _name(spec: ExpertSpec) -> str:
+    return str(spec) if isinstance(spec, (str, Path)) else f"of type {type(spec).__name__}"
 
 
 def _key(spec: ExpertSpec) -> object:

@@ -99,6 +99,14 @@ class TransformersEngine:
         """What all calls so far have cost."""
         return self._usage
 
+    async def seen_size(self, image: Image) -> tuple[int, int]:
+        """Width and height in pixels at which the model sees `image`, scaled by its processor.
+
+        Its own size where the processor does not tell (it makes no `image_grid_thw`).
+        """
+        work = self._submit(lambda model, _: model.seen_size(image))
+        return await asyncio.wrap_future(work)
+
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams
     ) -> Generation:

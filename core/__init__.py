@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from catts.graph.build import build_graph
     from catts.graph.context import Context
-    from catts.graph.embed import answer, answer_sync, as_node, as_tool
+    from catts.graph.embed import answer, answer_sync
+    from catts.graph.node import as_node
     from catts.graph.opening import open_context
+    from catts.graph.tool import as_tool
     from catts.graph.trace import Trace
     from catts.images import load_image
     from catts.question import Question
@@ -25,8 +27,8 @@ __all__ = [
 _HOMES = {
     "answer": "catts.graph.embed",
     "answer_sync": "catts.graph.embed",
-    "as_node": "catts.graph.embed",
-    "as_tool": "catts.graph.embed",
+    "as_node": "catts.graph.node",
+    "as_tool": "catts.graph.tool",
     "open_context": "catts.graph.opening",
     "build_graph": "catts.graph.build",
     "Context": "catts.graph.context",

@@ -79,6 +79,18 @@ def ask(
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds for one request to the expert.")
     ] = None,
+    node_timeout: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds for one step of the run [default: 600]."),
+    ] = None,
+    expert_max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Longest reply of the expert in tokens [default: 8192; from a server 4096; of a "
+            "local expert --max-new-tokens, or its card's].",
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda, of local models [default: what is there].")
     ] = None,
@@ -102,6 +114,8 @@ def ask(
         settings: dict[str, Any] = {"samples": samples, "routing": routing, "seed": seed}
         if max_new_tokens is not None:
             settings["max_new_tokens"] = max_new_tokens
+        if node_timeout is not None:
+            settings["node_timeout"] = node_timeout
         trace = ask_live(
             picture,
             question,
@@ -112,6 +126,7 @@ def ask(
             expert_url=expert_url,
             api_key=_key_of(expert_key_env),
             role_timeout=timeout,
+            expert_max_tokens=expert_max_tokens,
             device=device,
             dtype=dtype,
             **settings,
@@ -123,6 +138,8 @@ def ask(
             typer.echo(f"warning: {note}", err=True)
     else:
         Console().print(account(trace, title=str(image), note=note))
+    if trace.answer is None:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -37,15 +37,25 @@ class RoleError(CattsError):
     """An expert role failed: no reply, or a reply that was malformed twice.
 
     `cause` is the name of the error's type for people and traces; `usage` is what the failed
-    attempts cost (a `catts.agents.protocol.Usage`, or None when nothing was sent).
+    attempts cost (a `catts.agents.protocol.Usage`, or None when nothing was sent); `transient` is
+    whether asking again may help, as after a rate limit, a lost connection or a time limit.
     """
 
-    def __init__(self, role: str, message: str, *, cause: str = "", usage: object = None) -> None:
+    def __init__(
+        self,
+        role: str,
+        message: str,
+        *,
+        cause: str = "",
+        usage: object = None,
+        transient: bool = False,
+    ) -> None:
         super().__init__(f"{role}: {message}")
         self.role = role
         self.message = message
         self.cause = cause
         self.usage = usage
+        self.transient = transient
 
 
 class ContextMismatchError(CattsError):
@@ -54,6 +64,10 @@ class ContextMismatchError(CattsError):
 
 class MissingContextError(CattsError):
     """The graph was called without a context, or with something that is none."""
+
+
+class NodeTimeoutError(CattsError):
+    """A node of the graph took longer than its limit; it has failed, and the run goes on."""
 
 
 class NodeFailedError(CattsError):

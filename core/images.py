@@ -1,7 +1,9 @@
 """Images: opened safely, named by their content, and kept once.
 
 An image that may come from anywhere is checked by its header before it is decoded, and reaches
-every engine as plain 8-bit RGB.
+every engine as plain 8-bit RGB. Only formats are opened whose header bounds what decoding takes:
+the size in an ICO, ICNS or AVIF container need not be that of the picture inside, and opening EPS
+would start an interpreter (Ghostscript).
 """
 
 import contextlib
@@ -9,13 +11,14 @@ import hashlib
 import io
 import os
 import re
+import struct
 import tempfile
 import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from catts.errors import ImageError
 
@@ -24,6 +27,11 @@ MAX_PIXELS = 64_000_000
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the bytes of an image file, or an image already open. URLs are not fetched."""
+
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
+_READ = "give a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file"
+_TIFF_LAYOUTS = {b"II*\0": ("<H", "<H10x"), b"MM\0*": (">H", ">H10x"), b"II+\0": ("<Q", "<H18x")}
+"""First bytes of a TIFF: how its directory's count and each entry (its tag alone) are laid out."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]+://|data:", re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -37,27 +45,37 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     8 bits are scaled to 8: 16-bit ones by their range, 32-bit ones by their own extremes when those
     exceed 255. The caller's image is never changed.
 
+    Args:
+        source: PNG, JPEG, WebP, GIF, BMP, TIFF or PPM; an image that the caller has decoded may
+            come from any format.
+        max_pixels: Largest width times height.
+
     Raises:
-        ImageError: nothing is there, it is not an image, it is broken or truncated, it has more
-            than `max_pixels` pixels (seen in its header, before decoding), or it is a URL.
+        ImageError: `source` is none, nothing is there, it is not an image or of another format, it
+            is broken or truncated, it has more than `max_pixels` pixels (seen in its header, before
+            decoding), or it is a URL.
     """
     if isinstance(source, Image.Image):
         return _decoded(source, "the image", max_pixels)
     if isinstance(source, bytes):
         return _opened(io.BytesIO(source), "the image data", max_pixels)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ImageError(
+            f"{type(source).__name__} is no image: give a path, the bytes of an image file (of a "
+            "buffer or an open file: its bytes), or a PIL image (of an array: Image.fromarray)"
+        )
     if isinstance(source, str) and _URL.match(source):
         raise ImageError(
             f"{_shown(source)} is a URL; images are not fetched: download it first, give its path"
         )
-    path = Path(source).expanduser()
     try:
-        with path.open("rb") as file:
+        with Path(source).expanduser().open("rb") as file:
             return _opened(file, _shown(str(source)), max_pixels)
     except FileNotFoundError:
         raise ImageError(f"no file at {_shown(str(source))}; check the path") from None
     except IsADirectoryError:
         raise ImageError(f"{_shown(str(source))} is a folder; give an image file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last: no such ~user
         reason = getattr(error, "strerror", None) or "not a path"
         raise ImageError(f"cannot read {_shown(str(source))}: {reason.lower()}") from error
 
@@ -88,6 +106,10 @@ class ImageStore:
         self._folder = None if folder is None else Path(folder)
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
+
+    def on_same_folder(self) -> "ImageStore":
+        """Another store, empty in memory, that shares this one's folder if it has one."""
+        return ImageStore(self._folder)
 
     def put(self, image: ImageSource) -> str:
         """Load `image` (see `load_image`), keep it, and return its digest."""
@@ -144,9 +166,9 @@ def _opened(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) ->
         with warnings.catch_warnings():
             # Pillow's own pixel limits are looser than ours and speak of attacks.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(file)
+            opened = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image; give a PNG, JPEG or similar file") from None
+        raise ImageError(f"{name} is not an image that can be read: {_READ}") from None
     except Image.DecompressionBombError:
         raise ImageError(_too_large(name, "", max_pixels)) from None
     except Exception as error:
@@ -156,6 +178,7 @@ def _opened(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) ->
 
 
 def _decoded(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    _check_format(image, name, max_pixels)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(_too_large(name, f" ({width} x {height})", max_pixels))
@@ -167,6 +190,48 @@ def _decoded(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     except Exception as error:  # decoders raise whatever broken data makes them raise
         raise ImageError(_broken(name)) from error
     return _rgb(upright)
+
+
+def _check_format(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse a file, not decoded yet, whose size does not bound what decoding it takes."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile:
+        return
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        try:
+            width, length = _tile_size(image)
+        except Exception as error:
+            raise ImageError(_broken(name)) from error
+        if width * length > MAX_PIXELS:
+            raise ImageError(_too_large(name, f" (a tile of {width} x {length})", max_pixels))
+    elif image.format not in (*_FORMATS, "MPO"):  # an MPO is a JPEG with further frames
+        raise ImageError(f"{name} is an open {image.format} file: decode it first, or {_READ}")
+
+
+def _tile_size(image: TiffImagePlugin.TiffImageFile) -> tuple[int, int]:
+    """Width and length of a TIFF's tiles, however small the picture; (1, 1) when it has none.
+
+    libtiff holds a whole tile in memory. Of a tag that is there twice, or is of an odd type, it may
+    read another value than Pillow does: such a file is broken.
+
+    Raises:
+        Exception: the file is broken.
+    """
+    file = image.fp
+    if file is None:
+        raise ValueError("the file is closed")
+    file.seek(0)
+    count, entry = _TIFF_LAYOUTS[file.read(4)]
+    file.seek(image.tag_v2.offset)
+    (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
+    listed = file.read(min(entries, 2**16) * struct.calcsize(entry))
+    tags = [tag for (tag,) in struct.iter_unpack(entry, listed)]
+    sides = []
+    for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH):
+        side = image.tag_v2.get(tag)
+        if tags.count(tag) != (side is not None) or not isinstance(side, int | None):
+            raise ValueError(f"tag {tag} is ambiguous")
+        sides.append(side or 1)
+    return sides[0], sides[1]
 
 
 def _broken(name: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from catts.agents.briefing import list_answers, list_candidates
-from catts.agents.expert import MODULES, Candidate, Module
+from catts.agents.expert import Candidate
 from catts.embedded.drawing import Look
 from catts.embedded.questions import name, place_name, solve
 from catts.embedded.scene import CELLS, Grade, misread
 from catts.embedded.world import Example
+from catts.names import MODULES, Module
 from catts.prompts import PromptSet, format_choices
 
 Task = Literal["look", "answer", "reanswer", "planner", "voter", "critic"]

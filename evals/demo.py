@@ -11,6 +11,7 @@ from shlex import quote
 from shutil import which
 from statistics import fmean
 
+from PIL.Image import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,7 +25,6 @@ from catts.errors import InputError
 from catts.evals.metrics import majority_at_k
 from catts.evals.thumbnail import thumbnail
 from catts.graph.account import account
-from catts.graph.context import Context
 from catts.graph.embed import answer
 from catts.graph.events import Event
 from catts.graph.live import doing
@@ -72,7 +72,7 @@ class DemoSummary(Record):
     pass_at_1: float
     majority: float
     ca_tts: float
-    failed_roles: int
+    failed_nodes: int
     """Nodes that failed, over all questions."""
     seconds: float
     """Wall clock, loading the models included."""
@@ -129,7 +129,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
                         context=context,
                         on_event=show,
                     )
-                    pictures = _save_pictures(trace, context, out, index)
+                    pictures = _save_pictures(trace, shown.image, out, index)
                     record = _grade(shown, trace, pictures)
                     title = f"{record.id}: {record.family}, {_SIGHT[shown.grade]}"
                     if console.is_terminal:
@@ -149,7 +149,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
         pass_at_1=fmean(q.pass_at_1 for q in questions),
         majority=fmean(q.majority for q in questions),
         ca_tts=fmean(q.right for q in questions),
-        failed_roles=sum(len(trace.failed_roles) for trace, _ in asked),
+        failed_nodes=sum(len(trace.failed_nodes) for trace, _ in asked),
         seconds=time.perf_counter() - started,
         traces=traces,
     )
@@ -189,9 +189,8 @@ def _grade(shown: Example, trace: Trace, pictures: tuple[Path, ...]) -> DemoQues
     )
 
 
-def _save_pictures(trace: Trace, context: Context, folder: Path, index: int) -> tuple[Path, ...]:
+def _save_pictures(trace: Trace, clean: Image, folder: Path, index: int) -> tuple[Path, ...]:
     """The clean picture, and the noised one of the self-check if there was one."""
-    clean = context.images.get(trace.question.images[0])
     pictures = {f"{index:03d}.png": clean}
     if trace.self_check is not None:
         pictures[f"{index:03d}-noised.png"] = render(trace.self_check.noised[0], clean)
@@ -216,8 +215,8 @@ def _table(summary: DemoSummary) -> Table:
     table.add_row("pass@1 (mean over the samples)", f"{summary.pass_at_1:.3f}")
     table.add_row("majority of the samples", f"{summary.majority:.3f}")
     table.add_row("CA-TTS", f"{summary.ca_tts:.3f}", style="bold")
-    if summary.failed_roles:
-        table.add_row("failed roles", str(summary.failed_roles), style="red")
+    if summary.failed_nodes:
+        table.add_row("failed roles", str(summary.failed_nodes), style="red")
     return table
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from catts.agents.expert import MODULES, Module
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.collect import Collection
@@ -13,7 +12,7 @@ from catts.evals.metrics import Interval, cluster_bootstrap
 from catts.evals.modules import full_verdicts
 from catts.evals.verdicts import Verdict
 from catts.graph.context import Policy
-from catts.graph.ledger import Source
+from catts.names import MODULES, Module, Source
 
 _BALLOT: dict[Module, Source] = {"voter": "voter", "critic": "critic", "self_check": "self_check"}
 

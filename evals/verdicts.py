@@ -11,7 +11,6 @@ from catts.evals.items import Item
 from catts.graph.context import Policy
 from catts.graph.ledger import (
     Ballot,
-    Source,
     candidates,
     critic_ballots,
     leader,
@@ -23,6 +22,7 @@ from catts.graph.ledger import (
 )
 from catts.graph.nodes import read_sample
 from catts.graph.records import SampleRecord
+from catts.names import Source
 
 
 def right(item: Item, sample: Sample) -> bool:

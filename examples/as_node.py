@@ -31,7 +31,7 @@ class Reporting(TypedDict):
 
 async def report(state: State, runtime: Runtime[Reporting]) -> State:
     verdict = {"en": "The answer is", "de": "Die Antwort ist"}[runtime.context["language"]]
-    failed = state["trace"]["failed_roles"]
+    failed = state["trace"]["failed_nodes"]
     return {
         "report": f"{verdict} {state['answer_text']}." + (f" Without: {failed}" if failed else "")
     }

@@ -1,16 +1,17 @@
 """The graph that `langgraph dev` serves (see `langgraph.json`): image and question in, answer out.
 
-`image` is the path of a file on the server, or a data URL as a browser makes it. The models are
-loaded with the first question and stay.
+`image` is a data URL, as a browser makes it of a file. It goes into no checkpoint and no output,
+and no file of the server is ever read. The models are loaded with the first question and stay.
 """
 
 import asyncio
 import base64
 import binascii
 import threading
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.channels import UntrackedValue
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict  # typing's own has no JSON schema on 3.11
 
@@ -22,12 +23,12 @@ from catts.errors import ImageError
 class Input(TypedDict):
     """What a client sends; without `choices` the answer is free."""
 
-    image: str
+    image: Annotated[str, UntrackedValue(str)]
     question: str
     choices: NotRequired[list[str]]
 
 
-class State(Input):
+class Output(TypedDict):
     """What a client gets back: the answer, its voting key, and the trace as JSON."""
 
     answer: str | None
@@ -35,42 +36,51 @@ class State(Input):
     trace: dict[str, Any]
 
 
+class State(Input, Output):
+    """What travels through this graph."""
+
+
 class Models:
     """Loaded once, however many questions come first at the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._context: Context | None = None
+        self._node: Runnable[Any, dict[str, Any]] | None = None
 
-    def load(self) -> Context:
-        """The models, ready for a question; blocks the first time."""
+    def node(self) -> Runnable[Any, dict[str, Any]]:
+        """CA-TTS, ready for a question; blocks the first time."""
         with self._lock:
-            if self._context is None:
+            if self._node is None:
                 base = resolve_base("embedded")
-                self._context = Context.of(base, resolve_expert("embedded", base_engine=base))
-            return self._context
+                expert = resolve_expert("embedded", base_engine=base)
+                self._node = as_node(Context.of(base, expert))
+            return self._node
 
 
 MODELS = Models()
 
 
-def picture(image: str) -> str | bytes:
-    """The bytes inside a data URL; a path as it is."""
-    if not image.startswith("data:"):
-        return image
+def picture(image: str) -> bytes:
+    """The bytes inside a data URL."""
+    head, _, data = image.partition(",")
+    if not (head.startswith("data:image/") and head.endswith(";base64")):
+        raise ImageError("`image` takes a data URL, data:image/png;base64,..., and nothing else")
     try:
-        return base64.b64decode(image.partition(",")[2], validate=True)
+        return base64.b64decode(data, validate=True)
     except binascii.Error as error:
         raise ImageError("the data URL holds no base64; give data:image/png;base64,...") from error
 
 
 async def catts(state: State, config: RunnableConfig) -> dict[str, Any]:
-    context = await asyncio.to_thread(MODELS.load)
-    return await as_node(context)({**state, "image": picture(state["image"])}, config)
+    sent = picture(state["image"])
+    node = await asyncio.to_thread(MODELS.node)
+    return await node.ainvoke({**state, "image": sent}, config)
 
 
-builder = StateGraph(State, input_schema=Input)
+builder = StateGraph(State, input_schema=Input, output_schema=Output)
 builder.add_node("catts", catts)
 builder.add_edge(START, "catts")
 builder.add_edge("catts", END)
 graph = builder.compile(name="catts")
+# the channel through which the input comes would be stored with the first checkpoint
+graph.channels[START] = UntrackedValue(Input)

@@ -20,8 +20,8 @@ async def main(image: str, question: str, expert: str) -> Trace:
     finally:
         await context.aclose()
     print(f"{trace.answer_text}, with {trace.expert} as expert")
-    if trace.failed_roles:
-        print(f"failed roles: {', '.join(trace.failed_roles)}")
+    if trace.failed_nodes:
+        print(f"failed roles: {', '.join(trace.failed_nodes)}")
     return trace
 
 

@@ -14,13 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from catts.answers import equivalent
-from catts.graph.ledger import SOURCES, tally
-from catts.graph.records import SampleRecord
+from catts.graph.ledger import tally
+from catts.graph.records import NO_ANSWER, SampleRecord
 from catts.graph.trace import Trace
+from catts.names import PARTS, SOURCES
 from catts.question import choice_letter
 
 _BAR = 16
-_TITLES = {"sample": "samples", "voter": "voter", "critic": "critic", "self_check": "self-check"}
+_MODULE = {part.module: part.title for part in reversed(PARTS) if part.module}
+_SOURCE = {part.source: part.title for part in PARTS if part.source}
 
 
 def account(
@@ -76,7 +78,7 @@ def _samples(trace: Trace) -> Iterator[RenderableType]:
 
 def _modules(trace: Trace) -> Iterator[RenderableType]:
     if trace.plan is not None:
-        order = " → ".join(_TITLES[module] for module in trace.plan.order)
+        order = " → ".join(_MODULE[module] for module in trace.plan.order)
         why = f": {trace.plan.reason}" if trace.plan.reason else ""
         yield _under("plan", plain(f"{order}{why}"), f"by the {trace.plan.source}")
     if trace.vote is not None:
@@ -118,7 +120,7 @@ def _votes(trace: Trace) -> Iterator[RenderableType]:
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("answer", overflow="fold")
     for source in sources:
-        table.add_column(_TITLES[source], justify="right")
+        table.add_column(_SOURCE[source], justify="right")
     table.add_column("votes", justify="right")
     table.add_column()
     most = max(trace.votes.values())
@@ -132,7 +134,8 @@ def _votes(trace: Trace) -> Iterator[RenderableType]:
 
 def _verdict(trace: Trace, gold: str | None) -> Text:
     if trace.answer is None:
-        verdict = plain(f"no answer: {trace.no_answer}", "bold red")
+        why = NO_ANSWER[trace.no_answer] if trace.no_answer else "unknown"
+        verdict = plain(f"no answer: {why}", "bold red")
     else:
         share = trace.votes[trace.answer] / math.fsum(trace.votes.values())
         verdict = plain(f"answer: {trace.answer_text or trace.answer}", "bold green")

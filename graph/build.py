@@ -1,13 +1,14 @@
 """The state machine, put together.
 
-sampler -> route -> {planner, voter, critic, reanswer, self_check} -> route -> ... -> decide
+start -> route -> {sampler, planner, voter, critic, reanswer, self_check} -> route ... -> decide
 
 Every worker returns to `route`, which decides and records the next edge; `parallel` simply names
-several nodes at once. LangGraph retries a worker whose connection failed, ends it after its time
-limit, and hands what is then still an error to the worker's handler.
+several nodes at once. LangGraph retries a worker whose connection failed, and hands what is then
+still an error to the worker's handler.
 """
 
 import copy
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -15,23 +16,14 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Checkpointer, RetryPolicy, TimeoutPolicy
+from langgraph.types import Checkpointer, RetryPolicy
 
 from catts.graph import nodes
 from catts.graph.context import Context
-from catts.graph.instrument import handler, route, settle, transient, worker
-from catts.graph.records import STEPS, Worker
+from catts.graph.instrument import LONGEST_RUN, again, handler, route, settle, start, worker
 from catts.graph.routing import chosen
 from catts.graph.state import CHECKPOINT_TYPES, Input, Output, State
-
-RECURSION_LIMIT = 32
-"""Most super-steps of a run; the longest route, planner and all modules, takes 13."""
-
-NODE_TIMEOUT = 600.0
-"""Seconds that one attempt of a node may take."""
-
-ATTEMPTS = 3
-"""Attempts of a node whose connection fails."""
+from catts.names import STEPS, Worker
 
 Graph = CompiledStateGraph[State, Context, Input, Output]
 
@@ -45,12 +37,7 @@ _WORKERS: Mapping[Worker, Callable[[State, Context], Awaitable[nodes.Work]]] = {
 }
 
 
-def build_graph(
-    checkpointer: Checkpointer = None,
-    *,
-    node_timeout: float | None = NODE_TIMEOUT,
-    attempts: int = ATTEMPTS,
-) -> Graph:
+def build_graph(checkpointer: Checkpointer = None) -> Graph:
     """Compile the graph; it holds no model, so one serves every context.
 
     Call it with `await graph.ainvoke({"question": question}, config, context=context)`; all nodes
@@ -61,9 +48,6 @@ def build_graph(
             of); False runs without for certain. A saver with LangGraph's standard serializer gets
             our types on its allow-list, in a copy; a serializer of your own has to know
             `catts.graph.state.CHECKPOINT_TYPES`.
-        node_timeout: seconds that one attempt of a node may take; None for no limit. A node that
-            runs out of time has failed, and the run goes on without it.
-        attempts: how often a node is tried whose connection fails.
     """
     builder = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
     for name, work in _WORKERS.items():
@@ -71,22 +55,23 @@ def build_graph(
             name,
             worker(name, work),
             retry_policy=RetryPolicy(
-                max_attempts=attempts, initial_interval=0.2, max_interval=5.0, retry_on=transient
+                max_attempts=sys.maxsize, initial_interval=0.2, max_interval=5.0, retry_on=again
             ),
-            timeout=None if node_timeout is None else TimeoutPolicy(run_timeout=node_timeout),
             error_handler=handler(name),
         )
         builder.add_edge(name, "route")
+    builder.add_node("start", start)
     builder.add_node("route", route)
     builder.add_node("decide", settle)
-    builder.add_edge(START, "sampler")
+    builder.add_edge(START, "start")
+    builder.add_edge("start", "route")
     builder.add_conditional_edges("route", chosen, list(STEPS))
     builder.add_edge("decide", END)
     saver = (
         _allowing(checkpointer) if isinstance(checkpointer, BaseCheckpointSaver) else checkpointer
     )
     graph = builder.compile(checkpointer=saver, name="catts")
-    return graph.with_config(recursion_limit=RECURSION_LIMIT)
+    return graph.with_config(recursion_limit=LONGEST_RUN)
 
 
 def _allowing(saver: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -14,6 +14,9 @@ from catts.agents.protocol import ContrastParams, Engine, SamplingParams
 from catts.graph.observer import Observer
 from catts.images import ImageStore
 from catts.tuning import Tuning
+
+NODE_TIMEOUT = 600.0
+ATTEMPTS = 3
 
 Routing = Literal["paper", "planned", "parallel"]
 """How the modules are visited.
@@ -109,6 +112,11 @@ class Context:
     """Where the questions' digests are looked up."""
     observer: Observer | None = None
     """Wraps every node, so that an application can record spans of its own."""
+    node_timeout: float | None = NODE_TIMEOUT
+    """Seconds that one attempt of a node may take, beside its waiting for a turn at an engine; None
+    for no limit. A node that runs out of time has failed, and the run goes on without it."""
+    attempts: int = ATTEMPTS
+    """How often a node is tried whose connection fails, at least 1."""
 
     @classmethod
     def of(
@@ -118,6 +126,8 @@ class Context:
         *,
         images: ImageStore | None = None,
         observer: Observer | None = None,
+        node_timeout: float | None = NODE_TIMEOUT,
+        attempts: int = ATTEMPTS,
         **settings: Any,
     ) -> Self:
         """A context whose policy follows the engine's model card; `settings` are `Policy` fields.
@@ -133,6 +143,8 @@ class Context:
             policy=Policy.from_card(known, **settings),
             images=ImageStore() if images is None else images,
             observer=observer,
+            node_timeout=node_timeout,
+            attempts=attempts,
         )
 
     @cached_property
@@ -144,6 +156,10 @@ class Context:
             "policy": self.policy.model_dump(mode="json"),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def for_one_run(self) -> Self:
+        """The same context with an image store that is let go with it; a folder stays shared."""
+        return replace(self, images=self.images.on_same_folder())
 
     async def aclose(self) -> None:
         """Free the models; calling it twice is harmless."""

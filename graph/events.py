@@ -21,11 +21,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from catts.agents.expert import Module
 from catts.agents.protocol import Usage
 from catts.confidence import ConfidenceKind
-from catts.graph.ledger import Source
-from catts.graph.records import NoAnswer, Rule, Step
+from catts.graph.records import NoAnswer, Rule
+from catts.names import Module, Source, Step
 
 
 class _Event(BaseModel):
@@ -143,14 +142,14 @@ def events_of(node: str, question: str, update: Mapping[str, Any]) -> Iterator[E
         yield Planned(**told, **plan.model_dump())
     if (critique := update.get("critique")) is not None:
         yield Criticised(**told, **critique.model_dump())
-    for ballot in _items(update, "ballots"):
+    for ballot in update.get("ballots", ()):
         yield BallotCast(**told, **ballot.model_dump())
-    for failure in _items(update, "failures"):
+    for failure in update.get("failures", ()):
         yield Failed(**told, **failure.model_dump(exclude={"node"}))
-    for run in _items(update, "runs"):
+    for run in update.get("runs", ()):
         if run.status == "ok":
             yield Finished(**told, seconds=run.seconds, usage=run.usage)
-    for decision in _items(update, "route"):
+    for decision in update.get("route", ()):
         yield Routed(**told, **decision.model_dump(exclude={"step", "after"}))
     if "votes" in update and node == "decide":
         yield Answered(
@@ -160,8 +159,3 @@ def events_of(node: str, question: str, update: Mapping[str, Any]) -> Iterator[E
             no_answer=update["no_answer"],
             votes=update["votes"],
         )
-
-
-def _items(update: Mapping[str, Any], channel: str) -> tuple[Any, ...]:
-    value = update.get(channel, ())
-    return tuple(getattr(value, "value", value))

@@ -1,32 +1,37 @@
 """What surrounds every node: the context check, the observer, the clock, events, and failures."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Literal, Protocol
+from typing import Protocol
 
-from langgraph.errors import NodeError, NodeTimeoutError
+from langgraph.config import get_config
+from langgraph.errors import NodeError
 from langgraph.runtime import Runtime
-from langgraph.types import Command, Overwrite
+from langgraph.types import Command
 from pydantic import BaseModel
 
-from catts.agents.expert import MODULES
 from catts.agents.protocol import Usage
+from catts.agents.waiting import WAITING
 from catts.errors import (
     CattsError,
     ContextMismatchError,
     EngineError,
+    InputError,
     MissingContextError,
     NodeFailedError,
+    NodeTimeoutError,
     RoleError,
 )
 from catts.graph.context import Context
 from catts.graph.events import Started, events_of
 from catts.graph.nodes import Work, decide
 from catts.graph.observer import Span
-from catts.graph.records import Failure, NodeRun, PlanRecord, Worker
+from catts.graph.records import Failure, NodeRun, PlanRecord
 from catts.graph.routing import decide_route
 from catts.graph.state import State, Update, fresh
+from catts.names import MODULES, Worker
 
 
 class Node(Protocol):
@@ -40,38 +45,44 @@ Handler = Callable[..., Awaitable[Command[str]]]
 """An error handler; LangGraph injects a `NodeError`, for which its own types have no name."""
 
 
+LONGEST_RUN = 24
+"""Most super-steps that a run can take, failures and a resumption included."""
+
 _MAX_MESSAGE = 500
-_FORESEEN = (RoleError, EngineError, ConnectionError, TimeoutError)
+_FORESEEN = (RoleError, EngineError, NodeTimeoutError, ConnectionError, TimeoutError)
 
 
 class _Failed(Exception):  # noqa: N818 - a carrier between node and handler, never seen by callers
     """A foreseen failure of a node, on its way to the node's error handler."""
 
-    def __init__(self, failure: Failure, run: NodeRun) -> None:
+    def __init__(self, failure: Failure, run: NodeRun, *, again: bool) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.run = run
+        self.again = again
 
 
 def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> Node:
     """The graph's node around `work`, which asks a model."""
 
     async def node(state: State, runtime: Runtime[Context]) -> Update:
-        context = _checked(state, runtime, first=name == "sampler")
+        context = _checked(state, runtime)
         attempt = _attempt(runtime)
         asked = state.question.digest
         _tell(runtime, Started(question=asked, node=name, attempt=attempt))
-        began, start = time.time(), time.perf_counter()
+        began, clock = time.time(), time.perf_counter()
         failed: _Failed | None = None
         try:
             async with _span(context, name, asked) as span:
                 try:
-                    update, usage = await work(state, context)
+                    update, usage = await _in_time(name, work(state, context), context.node_timeout)
                 except _FORESEEN as error:
-                    failed = _failed(name, error, time.perf_counter() - start, attempt)
+                    run = _run(name, error, time.perf_counter() - clock, attempt, began)
+                    again = attempt < context.attempts and _transient(error)
+                    failed = _Failed(_failure(name, error), run, again=again)
                     raise
-                run = _run(name, "ok", usage, time.perf_counter() - start, attempt, began)
-                update = update | {"runs": Overwrite((run,)) if name == "sampler" else (run,)}
+                run = _run(name, usage, time.perf_counter() - clock, attempt, began)
+                update = update | {"runs": (run,)}
                 if span is not None:
                     span.result(update)
         except _FORESEEN as error:
@@ -95,15 +106,13 @@ def handler(name: Worker) -> Handler:
 
     async def handle(state: State, error: NodeError, runtime: Runtime[Context]) -> Command[str]:
         raised: object = error.error
-        if isinstance(raised, NodeTimeoutError):
-            raised = _failed(name, raised, raised.elapsed, _attempt(runtime))
         if isinstance(raised, _Failed):
-            update = _after_failure(state, raised, runtime.context)
+            update = _after_failure(raised)
             for event in events_of(name, state.question.digest, update):
                 _tell(runtime, event)
             return Command(update=update, goto="route")
         if not isinstance(raised, BaseException):
-            return Command(goto="sampler" if name == "sampler" else "route")
+            return Command(goto="route")
         # a new object: LangGraph takes the very one that failed for handled, and goes on silently
         if isinstance(raised, CattsError):
             raise type(raised)(*raised.args) from raised
@@ -113,6 +122,17 @@ def handler(name: Worker) -> Handler:
         ) from raised
 
     return handle
+
+
+async def start(state: State, runtime: Runtime[Context]) -> Update:
+    """Begin a question with a whole new state, so that a thread can be asked a second one."""
+    context = _given(runtime)
+    limit = get_config().get("recursion_limit", LONGEST_RUN)
+    if limit < LONGEST_RUN:
+        raise InputError(
+            f"a run may take {LONGEST_RUN} steps and recursion_limit allows {limit}; leave it out"
+        )
+    return fresh(context.fingerprint)
 
 
 async def route(state: State, runtime: Runtime[Context]) -> Update:
@@ -141,29 +161,59 @@ async def settle(state: State, runtime: Runtime[Context]) -> Update:
     return update
 
 
-def transient(error: Exception) -> bool:
-    """Whether trying again may help: a connection failed, here or as the cause.
+def again(error: Exception) -> bool:
+    """Whether a worker that failed with `error` is tried again."""
+    return isinstance(error, _Failed) and error.again
+
+
+def _transient(error: Exception) -> bool:
+    """Whether trying again may help: a connection failed, here or as the cause, or a role says so.
 
     A node that used up its own time limit is not tried again: the limit bounds the run's time.
     """
-    if isinstance(error, NodeTimeoutError):
-        return False
     link: BaseException | None = error
-    while link is not None:
+    while link is not None and not isinstance(link, NodeTimeoutError):
         if isinstance(link, (ConnectionError, TimeoutError)):
+            return True
+        if isinstance(link, RoleError) and link.transient:
             return True
         link = link.__cause__
     return False
 
 
-def _checked(state: State, runtime: Runtime[Context], *, first: bool = False) -> Context:
+async def _in_time(name: Worker, work: Awaitable[Work], limit: float | None) -> Work:
+    """Await `work` for `limit` seconds at most, its waiting for a turn at an engine left out."""
+    if limit is None:
+        return await work
+    now = asyncio.get_running_loop().time
+    timer = asyncio.timeout(limit)
+    token = WAITING.set(lambda: timer.reschedule(now() + limit))
+    try:
+        async with timer:
+            return await work
+    except TimeoutError as error:
+        if not timer.expired():
+            raise
+        raise NodeTimeoutError(
+            f"the {name} took longer than {limit:g} s; allow more (node_timeout), or ask for less"
+        ) from error
+    finally:
+        WAITING.reset(token)
+
+
+def _given(runtime: Runtime[Context]) -> Context:
     context: object = runtime.context
     if not isinstance(context, Context):
         raise MissingContextError(
             f"the graph needs a catts Context and got {type(context).__name__}; call it with "
             "context=Context.of(engine, expert), or embed it with as_node(context)"
         )
-    if not first and state.context_fingerprint != context.fingerprint:
+    return context
+
+
+def _checked(state: State, runtime: Runtime[Context]) -> Context:
+    context = _given(runtime)
+    if state.context_fingerprint != context.fingerprint:
         raise ContextMismatchError(
             "this checkpoint was made with other models, prompts or policy; resume it with the "
             "context that it was started with, or ask the question again on a new thread"
@@ -171,12 +221,9 @@ def _checked(state: State, runtime: Runtime[Context], *, first: bool = False) ->
     return context
 
 
-def _after_failure(state: State, failed: _Failed, context: Context) -> Update:
-    name = failed.failure.node
+def _after_failure(failed: _Failed) -> Update:
     facts: Update = {"failures": (failed.failure,), "runs": (failed.run,)}
-    if name == "sampler":
-        return fresh(context.fingerprint, **facts)
-    if name == "planner":
+    if failed.failure.node == "planner":
         reason = "the planner failed, so the default order stands in"
         return facts | {"plan": PlanRecord(order=MODULES, reason=reason, source="default")}
     return facts
@@ -187,39 +234,24 @@ def _attempt(runtime: Runtime[Context]) -> int:
 
 
 def _run(
-    name: Worker,
-    status: Literal["ok", "failed"],
-    usage: Usage,
-    seconds: float,
-    attempts: int,
-    started: float,
+    name: Worker, outcome: Usage | Exception, seconds: float, attempt: int, started: float
 ) -> NodeRun:
+    usage = outcome if isinstance(outcome, Usage) else getattr(outcome, "usage", None)
     return NodeRun(
         node=name,
-        status=status,
-        usage=usage,
+        status="failed" if isinstance(outcome, Exception) else "ok",
+        usage=usage if isinstance(usage, Usage) else Usage(),
         seconds=seconds,
         started=started,
         ended=started + seconds,
-        attempts=attempts,
+        attempts=attempt,
     )
 
 
-def _failed(name: Worker, error: Exception, seconds: float, attempt: int) -> _Failed:
+def _failure(name: Worker, error: Exception) -> Failure:
     kind = (error.cause or "RoleError") if isinstance(error, RoleError) else type(error).__name__
     message = error.message if isinstance(error, RoleError) else str(error)
-    usage = getattr(error, "usage", None)
-    return _Failed(
-        Failure(node=name, error=kind, message=message[:_MAX_MESSAGE] or kind),
-        _run(
-            name,
-            "failed",
-            usage if isinstance(usage, Usage) else Usage(),
-            seconds,
-            attempt,
-            time.time() - seconds,
-        ),
-    )
+    return Failure(node=name, error=kind, message=message[:_MAX_MESSAGE] or kind)
 
 
 def _span(context: Context, name: str, question: str) -> AbstractAsyncContextManager[Span | None]:

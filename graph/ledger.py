@@ -7,18 +7,14 @@ ballots' weights, ballots commute, and a tally over any subset of the modules is
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from pydantic import Field
 
 from catts.agents.expert import Candidate
 from catts.graph.records import SampleRecord
+from catts.names import SOURCES, Source
 from catts.records import Record
-
-Source = Literal["sample", "voter", "critic", "self_check"]
-"""Who casts a ballot; the critic's is the base model's answer under its critique."""
-
-SOURCES: tuple[Source, ...] = get_args(Source)
 
 Votes = Mapping[str, float]
 """Answer to the sum of its ballots' weights."""

@@ -12,15 +12,9 @@ from catts.graph.events import Event, Started
 from catts.graph.opening import open_context
 from catts.graph.trace import Trace
 from catts.images import ImageStore
+from catts.names import PARTS
 
-_DOING = {
-    "sampler": "drawing samples",
-    "planner": "asking the planner",
-    "voter": "asking the voter",
-    "critic": "asking the critic",
-    "reanswer": "answering again under the critique",
-    "self_check": "decoding against the noised image",
-}
+_DOING: dict[str, str] = {part.node: part.doing for part in PARTS}
 
 
 def doing(event: Event) -> str | None:

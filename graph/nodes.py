@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL.Image import Image
+from PIL.Image import Image, Resampling
 
-from catts.agents.expert import MODULES, Vote
+from catts.agents.expert import Vote
 from catts.agents.protocol import Sample, Usage
 from catts.answers import canonical, extract_answer
 from catts.errors import EngineError, RoleError
@@ -34,7 +34,8 @@ from catts.graph.records import (
     SampleRecord,
     VoteRecord,
 )
-from catts.graph.state import State, Update, fresh
+from catts.graph.state import State, Update
+from catts.names import MODULES
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
 
@@ -47,16 +48,12 @@ class Work(NamedTuple):
 
 
 async def sampler(state: State, context: Context) -> Work:
-    """Draw the samples, weigh them by their confidence: V_internal.
-
-    The first node of a question: it starts a whole new state, so a thread may hold a second one.
-    """
+    """Draw the samples, weigh them by their confidence: V_internal."""
     policy = context.policy
     images = await _images(state.question, context)
     generation = await context.engine.sample(state.question, images, policy.sampling)
     samples = tuple(read_sample(s, state.question, policy) for s in generation.samples)
-    update = fresh(context.fingerprint, samples=samples, ballots=sample_ballots(samples))
-    return Work(update, generation.usage)
+    return Work({"samples": samples, "ballots": sample_ballots(samples)}, generation.usage)
 
 
 async def planner(state: State, context: Context) -> Work:
@@ -122,8 +119,16 @@ async def self_check(state: State, context: Context) -> Work:
     policy, question = context.policy, state.question
     images = await _images(question, context)
     noised = tuple(
-        NoisedImage(digest=d, t=policy.noise_t, region=None, seed=noise_seed(d, policy.noise_t))
-        for d in question.images
+        [
+            NoisedImage(
+                digest=digest,
+                t=policy.noise_t,
+                size=await context.engine.seen_size(image),
+                region=None,
+                seed=noise_seed(digest, policy.noise_t),
+            )
+            for digest, image in zip(question.images, images, strict=True)
+        ]
     )
     pictures = [
         await asyncio.to_thread(render, n, image) for n, image in zip(noised, images, strict=True)
@@ -167,7 +172,7 @@ def answer_text(state: State, answer: str) -> str:
 def render(noised: NoisedImage, clean: Image) -> Image:
     """The noised picture that `noised` names, from its clean one (RGB); blocks for the pixels."""
     region = None if noised.region is None else [noised.region]
-    return add_noise(clean, noised.t, noised.seed, region)
+    return add_noise(clean.resize(noised.size, Resampling.BICUBIC), noised.t, noised.seed, region)
 
 
 def read_sample(sample: Sample, question: Question, policy: Policy) -> SampleRecord:

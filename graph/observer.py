@@ -16,7 +16,7 @@ class Observer(Protocol):
     """Opens a span around each attempt of each node.
 
     Entering is the start, leaving is the end (with the exception, if one ended it; a node that ran
-    out of time ends with `asyncio.CancelledError`). Nodes of one question may overlap, and so may
+    out of time ends with `NodeTimeoutError`). Nodes of one question may overlap, and so may
     questions. What an observer raises ends the run.
     """
 

@@ -6,17 +6,24 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import SecretStr, ValidationError
 
+from catts.agents.expert import Expert
+from catts.agents.local_spec import check_placing
+from catts.agents.protocol import Engine
 from catts.agents.spec import (
     BaseSpec,
     ExpertSpec,
+    check_expert,
+    check_local,
     import_libraries,
     resolve_base,
     resolve_expert,
+    runs_here,
 )
 from catts.errors import InputError
-from catts.graph.context import Context, Policy
+from catts.graph.context import ATTEMPTS, NODE_TIMEOUT, Context, Policy
 from catts.graph.observer import Observer
 from catts.images import ImageStore
 from catts.records import first_problem
@@ -30,10 +37,14 @@ async def open_context(
     expert_url: str | None = None,
     api_key: SecretStr | None = None,
     role_timeout: float | None = None,
+    expert_max_tokens: int | None = None,
+    rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
+    node_timeout: float | None = NODE_TIMEOUT,
+    attempts: int = ATTEMPTS,
     tell: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Context]:
@@ -41,8 +52,9 @@ async def open_context(
 
     `async with open_context() as context: trace = await answer(..., context=context)`. What is
     loaded here is freed at the end, also when something else cannot be loaded; an engine, a chat
-    model or an expert that was given stays the caller's. Settings are checked before anything is
-    loaded, and loading does not block the event loop.
+    model or an expert that was given stays the caller's. Settings, specs and a remote expert's
+    provider and key are checked before anything is loaded, and loading does not block the event
+    loop.
 
     Args:
         base: the base model; see `catts.agents.spec.BaseSpec`.
@@ -50,41 +62,73 @@ async def open_context(
         expert_url: address of an OpenAI-compatible server; `expert` then names its model.
         api_key: key of the expert's provider; by default its environment variable is read.
         role_timeout: seconds for one request to the expert.
+        expert_max_tokens: longest reply of the expert; by default 8192 tokens from a provider, 4096
+            from a server of one's own, and for a local expert `max_new_tokens` where that is
+            given, else what its card says.
+        rate_limiter: asked before each request to a remote expert.
         device: torch device of the models loaded here; by default `cuda` where there is one.
         dtype: their precision: `float32`, `bfloat16` or `float16`.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
+        node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
+            engine left out; None for no limit.
+        attempts: how often a node is tried whose connection fails.
         tell: hears what is being loaded, a few words at a time, from any thread.
         **settings: fields of `catts.graph.context.Policy`; the rest comes from the base's card.
 
     Raises:
-        InputError: a setting is unknown or out of range, or a spec names no model.
+        InputError: a setting is unknown or out of range, a spec names no model, or the expert takes
+            nothing of what was given for it.
     """
     check_settings(settings)
-    said = tell or (lambda _: None)
+    asked: dict[str, Any] = {
+        "url": expert_url,
+        "api_key": api_key,
+        "timeout": role_timeout,
+        "max_tokens": expert_max_tokens,
+        "rate_limiter": rate_limiter,
+    }
+    check_expert(expert, **asked)
+    check_placing(device, dtype)
+    expert_here = isinstance(expert, str | Path) and runs_here(expert, expert_url)
     if isinstance(base, str | Path):
-        await asyncio.to_thread(import_libraries, said)
-        said(f"loading the base model {base}")
+        check_local(base, "base")
+    if expert_here:
+        check_local(expert, "expert")
+        if expert_max_tokens is None:
+            asked["max_tokens"] = settings.get("max_new_tokens")
+    said = tell or (lambda _: None)
     async with AsyncExitStack() as loaded:
+
+        async def find_expert(engine: Engine | None) -> Expert:
+            if isinstance(expert, str | Path):
+                said(f"loading the expert {expert}")
+            found = await asyncio.to_thread(
+                resolve_expert, expert, base_engine=engine, device=device, dtype=dtype, **asked
+            )
+            if found is not expert:
+                loaded.push_async_callback(found.aclose)
+            return found
+
+        # a remote expert first: what is wrong with it is told before minutes of loading
+        panel = None if expert_here else await find_expert(None)
+        if isinstance(base, str | Path):
+            await asyncio.to_thread(import_libraries, said)
+            said(f"loading the base model {base}")
         engine = await asyncio.to_thread(resolve_base, base, device=device, dtype=dtype)
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
-        if isinstance(expert, str | Path):
-            said(f"loading the expert {expert}")
-        panel = await asyncio.to_thread(
-            resolve_expert,
-            expert,
-            base_engine=engine,
-            url=expert_url,
-            api_key=api_key,
-            timeout=role_timeout,
-            device=device,
-            dtype=dtype,
-        )
-        if panel is not expert:
-            loaded.push_async_callback(panel.aclose)
+        panel = panel or await find_expert(engine)
         try:
-            context = Context.of(engine, panel, images=images, observer=observer, **settings)
+            context = Context.of(
+                engine,
+                panel,
+                images=images,
+                observer=observer,
+                node_timeout=node_timeout,
+                attempts=attempts,
+                **settings,
+            )
         except ValidationError as error:
             raise InputError(first_problem(error)) from error
         yield context

@@ -1,25 +1,16 @@
 """What a run writes down: plain, frozen data for checkpoints and traces."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import Field
 
-from catts.agents.expert import Module
 from catts.agents.protocol import Usage
 from catts.confidence import ConfidenceKind
+from catts.names import WORKERS, Module, Step, Worker
 from catts.records import Record
 
-Worker = Literal["sampler", "planner", "voter", "critic", "reanswer", "self_check"]
-"""A node that asks a model."""
-
-WORKERS: tuple[Worker, ...] = get_args(Worker)
-
-Step = Literal["planner", "voter", "critic", "reanswer", "self_check", "decide"]
-"""A node that the routing may choose."""
-
-STEPS: tuple[Step, ...] = get_args(Step)
-
 Rule = Literal[
+    "sample",
     "no_candidates",
     "accept",
     "plan",
@@ -31,6 +22,7 @@ Rule = Literal[
 ]
 """Why an edge was taken.
 
+- `sample`: a question begins with its samples.
 - `no_candidates`: no sample can vote, so there is nothing to ask about.
 - `accept`: the leader's share of V_internal reached the threshold.
 - `plan`: the planner is asked for the order.
@@ -48,6 +40,14 @@ NoAnswer = Literal["sampler_failed", "no_readable_answer", "no_confidence"]
 - `no_readable_answer`: no sample holds an answer that could be read.
 - `no_confidence`: answers were read, but none has a confidence of the voting kind.
 """
+
+
+NO_ANSWER: dict[NoAnswer, str] = {
+    "sampler_failed": "the base model produced nothing",
+    "no_readable_answer": "no sample holds an answer that can be read",
+    "no_confidence": "the answers have no confidence of the kind that votes",
+}
+"""Why a run has no answer, for people."""
 
 
 class SampleRecord(Record):
@@ -106,8 +106,11 @@ class NoisedImage(Record):
     """SHA-256 (hex) of the clean image."""
     t: int = Field(ge=0)
     """Diffusion step."""
+    size: tuple[int, int]
+    """Width and height in pixels that the clean image is scaled to first: those at which the base
+    model sees it, so that t means the same for every image."""
     region: tuple[int, int, int, int] | None
-    """Left, top, right, bottom in pixels; None for the whole image."""
+    """Left, top, right, bottom in pixels of the scaled image; None for all of it."""
     seed: int
 
 

@@ -7,24 +7,23 @@ route that its trace shows are one thing.
 Modules: `voter`, `critic` (which continues into `reanswer`) and `self_check`.
 """
 
-from typing import Literal
-
-from catts.agents.expert import MODULES, Candidate, Module
+from catts.agents.expert import Candidate
 from catts.graph.context import Policy
 from catts.graph.ledger import candidates, leader
-from catts.graph.records import Decision, Rule, Step, Worker
+from catts.graph.records import Decision, Rule
 from catts.graph.state import State
+from catts.names import MODULES, Module, Step, Worker
 
 
-def chosen(
-    state: State,
-) -> list[Literal["planner", "voter", "critic", "reanswer", "self_check", "decide"]]:
+def chosen(state: State) -> list[Step]:
     """The nodes that the latest decision names."""
     return list(state.route[-1].to)
 
 
 def decide_route(state: State, policy: Policy) -> Decision:
     """The next edge from what has been done so far. Pure: the same state gives the same edge."""
+    if "sampler" not in finished(state):
+        return _decision(state, "sample", ("sampler",), "a question begins with its samples")
     field = candidates(state.samples)
     if not field:
         return _decision(state, "no_candidates", ("decide",), "no sample can vote")

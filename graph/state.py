@@ -93,14 +93,12 @@ class State(Output):
     """`Context.fingerprint` of the run; another context cannot continue it."""
 
 
-def fresh(fingerprint: str, **values: object) -> Update:
-    """A whole new state but for the question, so that a thread can be asked a second question."""
+def fresh(fingerprint: str) -> Update:
+    """A whole new state but for the question, over whatever the thread holds."""
     update: Update = {
         name: field.get_default(call_default_factory=True)
         for name, field in State.model_fields.items()
         if name != "question"
     }
-    update |= values | {"context_fingerprint": fingerprint}
-    return update | {
-        name: Overwrite(update[name]) for name in ("ballots", "route", "runs", "failures")
-    }
+    gathered = {name: Overwrite(()) for name in ("ballots", "route", "runs", "failures")}
+    return update | gathered | {"context_fingerprint": fingerprint}

@@ -28,9 +28,9 @@ from catts.graph.records import (
     PlanRecord,
     SampleRecord,
     VoteRecord,
-    Worker,
 )
 from catts.graph.state import Output
+from catts.names import Worker
 from catts.question import Question
 from catts.records import Record, first_problem
 
@@ -74,7 +74,7 @@ class Trace(Record):
     reanswer: SampleRecord | None
     self_check: ContrastRecord | None
     usage: Cost
-    failed_roles: tuple[Worker, ...]
+    failed_nodes: tuple[Worker, ...]
     """Nodes that failed; `failures` says how."""
     failures: tuple[Failure, ...]
     engine: str
@@ -90,6 +90,8 @@ class Trace(Record):
     def _votes_are_ballots(self) -> Self:
         if self.votes != tally(self.ballots):
             raise ValueError("the votes are not the sum of the ballots: the record was changed")
+        if (self.answer is None) != (self.no_answer is not None):
+            raise ValueError("an answer, or why there is none: the record was changed")
         if self.answer is not None and self.answer not in self.votes:
             raise ValueError("the answer has no votes: the record was changed")
         return self
@@ -101,7 +103,7 @@ class Trace(Record):
         return cls(
             **facts,
             usage=_cost(output.runs),
-            failed_roles=tuple(dict.fromkeys(f.node for f in output.failures)),
+            failed_nodes=tuple(dict.fromkeys(f.node for f in output.failures)),
             engine=context.engine.name,
             expert=context.expert.name,
             policy=context.policy,

@@ -48,7 +48,7 @@ async def test_every_routing_answers(routing):
     async with open_context(routing=routing) as context:
         trace = await ask(0, context)
     assert trace.answer is not None
-    assert not trace.failed_roles
+    assert not trace.failed_nodes
     sums = {}
     for ballot in trace.ballots:
         sums[ballot.answer] = sums.get(ballot.answer, 0) + ballot.weight
@@ -112,7 +112,7 @@ def test_ask_prints_one_object(tmp_path, capsys):
     for key in ("answer", "votes", "ballots", "samples", "plan", "route", "critique", "usage"):
         assert key in record
     assert len(record["samples"]) == 3
-    assert record["failed_roles"] == []
+    assert record["failed_nodes"] == []
 
 
 def test_the_demonstration_takes_families_and_grades_in_turn():

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+_HANGS_UP = 0
+
 
 @dataclass
 class Request:
@@ -35,6 +37,10 @@ class StandIn:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.replies.append((status, data))
 
+    def hangs_up(self) -> None:
+        """Close the connection in the place of a reply."""
+        self.replies.append((_HANGS_UP, b""))
+
 
 @pytest.fixture
 def standin() -> Iterator[StandIn]:
@@ -52,6 +58,9 @@ def standin() -> Iterator[StandIn]:
             turn = min(len(standin.requests), len(standin.replies)) - 1
             status, data = standin.replies[turn]
             time.sleep(standin.delay)
+            if status == _HANGS_UP:
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -72,3 +81,11 @@ def standin() -> Iterator[StandIn]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The providers' own clients wait next to nothing between their attempts."""
+    monkeypatch.setattr("google.genai._api_client._RETRY_INITIAL_DELAY", 0.001)
+    monkeypatch.setattr("google.genai._api_client._RETRY_JITTER", 0.001)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)

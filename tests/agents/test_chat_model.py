@@ -109,6 +109,19 @@ def test_other_content_is_refused(block):
         flatten([HumanMessage(content=[block])])
 
 
+@pytest.mark.parametrize(
+    ("form", "size", "says"),
+    [("PNG", (9_000, 9_000), "too large"), ("EPS", (9, 9), "not an image")],
+)
+def test_a_hostile_picture_in_a_conversation_is_not_decoded(form, size, says):
+    buffer = io.BytesIO()
+    Image.new("L", size).save(buffer, form)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    block = {"type": "image", "base64": data, "mime_type": "image/png"}
+    with pytest.raises(EngineError, match=says):
+        flatten([HumanMessage(content=[block])])
+
+
 async def test_the_base_is_its_own_expert(engine, random_picture):
     expert = resolve_expert("base", base_engine=engine)
     assert expert.name == engine.name
@@ -152,6 +165,17 @@ async def test_a_checkpoint_is_asked_with_its_own_prompts_and_closed(
     await expert.aclose()
     with pytest.raises(RoleError, match="closed"):
         await expert.vote(QUESTION, [random_picture()], CANDIDATES)
+
+
+async def test_limits_reach_a_local_expert(engine, random_picture):
+    with pytest.raises(RoleError) as caught:
+        short = resolve_expert("base", base_engine=engine, max_tokens=4)
+        await short.vote(QUESTION, [random_picture()], CANDIDATES)
+    assert caught.value.usage.completion_tokens == 2 * 4
+    with pytest.raises(RoleError, match=r"no reply in 0\.001 s") as caught:
+        quick = resolve_expert("base", base_engine=engine, timeout=0.001)
+        await quick.vote(QUESTION, [random_picture()], CANDIDATES)
+    assert not caught.value.transient, "the engine is still at it: another request would queue"
 
 
 async def test_the_fingerprint_follows_the_engine(engine, tiny_qwen3_checkpoint):

@@ -1,8 +1,10 @@
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core import exceptions as langchain
 
-from catts.agents.failures import MAX_MESSAGE_CHARS, clean, http_status
+from catts.agents.failures import MAX_MESSAGE_CHARS, clean, http_status, is_transient
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,56 @@ def test_the_status_is_found_along_the_causes() -> None:
     outer.__cause__ = inner
     assert http_status(outer) == 503
     assert http_status(RuntimeError()) is None
+
+
+def with_status(status: int) -> Exception:
+    error = ValueError()
+    error.status_code = status  # type: ignore[attr-defined]
+    return error
+
+
+def of_aiohttp(name: str) -> Exception:
+    """An error that looks like one of aiohttp's, which is not installed with every provider."""
+    error: Exception = type(name, (Exception,), {"__module__": "aiohttp.client_exceptions"})()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (langchain.ModelRateLimitError(), True),
+        (langchain.ModelAPIError(), True),
+        (langchain.ModelConnectionError(), True),
+        (langchain.ModelTimeoutError(), True),
+        (langchain.ModelAuthenticationError(), False),
+        (langchain.ModelInvalidRequestError(), False),
+        (langchain.ContextOverflowError(), False),
+        (httpx.ConnectError("refused"), True),
+        (httpx.ReadTimeout("slow"), True),
+        (httpx.RemoteProtocolError("hung up"), True),
+        (httpx.DecodingError("no gzip"), False),
+        (of_aiohttp("ClientConnectionError"), True),
+        (of_aiohttp("ClientPayloadError"), True),
+        (of_aiohttp("InvalidURL"), False),
+        (ConnectionResetError(), True),
+        (TimeoutError(), True),
+        (with_status(408), True),
+        (with_status(429), True),
+        (with_status(502), True),
+        (with_status(400), False),
+        (with_status(403), False),
+        (with_status(501), True),
+        (ValueError("no such field"), False),
+    ],
+)
+def test_what_may_pass_by_itself_is_told_from_what_will_not(error: Exception, wanted: bool) -> None:
+    assert is_transient(error) is wanted
+    outer = RuntimeError("request failed")
+    outer.__cause__ = error
+    assert is_transient(outer) is wanted
+
+
+def test_the_first_of_langchains_classes_decides() -> None:
+    refused = langchain.ModelAuthenticationError()
+    refused.__cause__ = with_status(503)
+    assert not is_transient(refused)

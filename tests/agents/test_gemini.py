@@ -11,6 +11,7 @@ from PIL import Image
 from pydantic import SecretStr
 
 from catts.agents.expert import Candidate
+from catts.agents.providers import PROVIDER_MAX_TOKENS
 from catts.agents.spec import resolve_expert
 from catts.errors import RoleError
 from catts.prompts import load_prompts
@@ -133,15 +134,16 @@ async def test_malformed_json_twice_fails_the_role(expert, standin):
 @pytest.mark.parametrize(
     ("code", "status", "says_what", "requests"),
     [
-        (429, "RESOURCE_EXHAUSTED", "HTTP 429: the rate limit or quota is used up", 2),
-        (503, "UNAVAILABLE", "HTTP 503: the server failed; try again later", 2),
+        (429, "RESOURCE_EXHAUSTED", "HTTP 429: the rate limit or quota is used up", 5),
+        (503, "UNAVAILABLE", "HTTP 503: the server failed; try again later", 5),
         (400, "INVALID_ARGUMENT", "HTTP 400", 1),
+        (401, "UNAUTHENTICATED", "HTTP 401: the key was refused", 1),
         (403, "PERMISSION_DENIED", "HTTP 403: the key may not use this model", 1),
         (404, "NOT_FOUND", "HTTP 404: the server knows no such model", 1),
     ],
 )
 async def test_a_failing_server_fails_the_role_and_leaks_nothing(
-    expert, standin, caplog, code, status, says_what, requests
+    expert, standin, caplog, no_waiting, code, status, says_what, requests
 ):
     caplog.set_level(logging.DEBUG, "catts")
     standin.says(fails(code, status, f"for key {KEY}: https://x.example/q?key={KEY}"), code)
@@ -151,10 +153,19 @@ async def test_a_failing_server_fails_the_role_and_leaks_nothing(
     assert error.role == "voter"
     assert says_what in error.message
     assert error.cause
+    assert error.transient is (requests > 1)
     assert error.usage.calls == 1
     assert len(standin.requests) == requests
     assert KEY not in str(error) + error.cause + caplog.text
     assert "?key" not in str(error)
+
+
+async def test_a_server_that_recovers_at_the_fifth_attempt_is_heard(expert, standin, no_waiting):
+    for _ in range(4):
+        standin.says(fails(503, "UNAVAILABLE", "busy"), 503)
+    standin.says(says('{"probabilities": [0.5, 0.5]}'))
+    assert (await expert.vote(QUESTION, pictures(), CANDIDATES)).attempts == 1
+    assert len(standin.requests) == 5
 
 
 async def test_a_body_that_is_no_json_fails_the_role(expert, standin):
@@ -166,18 +177,31 @@ async def test_a_body_that_is_no_json_fails_the_role(expert, standin):
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "reason"),
     [
-        {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 9}},
-        says("", finish="SAFETY"),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, "SAFETY"),
+        ({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, "PROHIBITED_CONTENT"),
+        (says("", finish="SAFETY"), "SAFETY"),
+        (says("The picture shows", finish="SAFETY"), "SAFETY"),
+        (says("The picture shows", finish="PROHIBITED_CONTENT"), "PROHIBITED_CONTENT"),
     ],
 )
-async def test_a_safety_block_fails_the_role_without_a_second_request(expert, standin, body):
+async def test_a_safety_block_fails_the_role_without_a_second_request(
+    expert, standin, body, reason
+):
     standin.says(body)
-    with pytest.raises(RoleError, match=r"refused to reply \(SAFETY\)") as caught:
+    with pytest.raises(RoleError, match=rf"refused to reply \({reason}\)") as caught:
         await expert.vote(QUESTION, pictures(), CANDIDATES)
     assert (caught.value.cause, caught.value.usage.calls) == ("Refused", 1)
     assert len(standin.requests) == 1
+
+
+async def test_a_reply_is_bounded(standin, expert):
+    standin.says(says('{"probabilities": [0.5, 0.5]}'))
+    for each in (expert, resolve_expert(SPEC, url=standin.url, max_tokens=77)):
+        await each.vote(QUESTION, pictures(), CANDIDATES)
+    sent = [request.body["generationConfig"]["maxOutputTokens"] for request in standin.requests]
+    assert sent == [PROVIDER_MAX_TOKENS, 77]
 
 
 async def test_no_candidates_and_no_reason_fail_the_role(expert, standin):
@@ -186,12 +210,20 @@ async def test_no_candidates_and_no_reason_fail_the_role(expert, standin):
         await expert.vote(QUESTION, pictures(), CANDIDATES)
 
 
-async def test_a_server_that_is_gone_fails_the_role(standin, monkeypatch):
+async def test_a_server_that_is_gone_fails_the_role(standin, monkeypatch, no_waiting):
     monkeypatch.setenv("GOOGLE_API_KEY", KEY)
     gone = resolve_expert(SPEC, url="http://127.0.0.1:1")
     with pytest.raises(RoleError) as caught:
         await gone.vote(QUESTION, pictures(), CANDIDATES)
+    assert caught.value.transient
     assert KEY not in str(caught.value)
+
+
+async def test_a_connection_lost_is_a_transient_failure(expert, standin):
+    standin.hangs_up()
+    with pytest.raises(RoleError) as caught:
+        await expert.vote(QUESTION, pictures(), CANDIDATES)
+    assert caught.value.transient
 
 
 async def test_the_key_shows_nowhere(expert, standin):

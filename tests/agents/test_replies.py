@@ -6,7 +6,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from catts.agents.expert import MODULES
 from catts.agents.replies import (
     MAX_CRITIQUE_CHARS,
     MAX_REPLY_CHARS,
@@ -15,6 +14,7 @@ from catts.agents.replies import (
     parse_plan,
     parse_vote,
 )
+from catts.names import MODULES
 
 PLAN = '{"order": ["critic", "voter", "self_check"], "reason": "the leader looks wrong"}'
 

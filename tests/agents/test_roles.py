@@ -165,6 +165,7 @@ async def test_a_failed_request_is_not_repeated_and_leaks_no_key() -> None:
         await ask(expert, "voter")
     error = caught.value
     assert (error.role, error.cause) == ("voter", "ValueError")
+    assert not error.transient
     assert error.usage is not None
     assert error.usage.calls == 1
     assert error.message.startswith("HTTP 401: the key was refused; check it")
@@ -181,6 +182,7 @@ async def test_a_failure_in_the_retry_counts_both_requests() -> None:
         await ask(expert, "planner")
     assert caught.value.usage is not None
     assert (caught.value.usage.calls, caught.value.usage.prompt_tokens) == (2, 100)
+    assert caught.value.transient
 
 
 async def test_a_slow_model_times_out_in_its_own_role_only() -> None:
@@ -207,15 +209,51 @@ async def test_cancelling_reaches_the_caller() -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata",
-    [{"finish_reason": "content_filter"}, {"prompt_feedback": {"block_reason": "SAFETY"}}],
+    ("message", "why"),
+    [
+        (AIMessage("", response_metadata={"finish_reason": "content_filter"}), "content_filter"),
+        (
+            AIMessage("", response_metadata={"prompt_feedback": {"block_reason": "SAFETY"}}),
+            "SAFETY",
+        ),
+        (AIMessage("", response_metadata={"finish_reason": "OTHER"}), "OTHER"),
+        (
+            AIMessage("I will", response_metadata={"finish_reason": "content_filter"}),
+            "content_filt",
+        ),
+        (AIMessage(VOTE, response_metadata={"finish_reason": "SAFETY"}), "SAFETY"),
+        (AIMessage("1.", response_metadata={"finish_reason": "PROHIBITED_CONTENT"}), "PROHIBITED"),
+        (AIMessage("No.", response_metadata={"stop_reason": "refusal"}), "refusal"),
+        (AIMessage("", additional_kwargs={"refusal": f"Not with {KEY}."}), r"Not with \[key\]\."),
+        (AIMessage([{"type": "refusal", "refusal": "I cannot."}]), "I cannot"),
+        (AIMessage([{"type": "non_standard", "value": {"refusal": "I cannot."}}]), "I cannot"),
+    ],
 )
-async def test_a_refusal_is_not_argued_with(metadata: dict[str, Any]) -> None:
-    model = Scripted(lines=[AIMessage("", response_metadata=metadata), VOTE])
-    with pytest.raises(RoleError, match="refused to reply") as caught:
+async def test_a_refusal_is_not_argued_with(message: AIMessage, why: str) -> None:
+    model = Scripted(lines=[message, VOTE])
+    with pytest.raises(
+        RoleError, match=rf"refused to reply \({why}.*\): .*another expert"
+    ) as caught:
+        await ask(ChatExpert.single(model), "voter")
+    assert (caught.value.cause, caught.value.transient) == ("Refused", False)
+    assert len(model.asked) == 1
+
+
+@pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
+async def test_a_refused_request_is_a_refusal(code: str) -> None:
+    error = ValueError("Your request was rejected by the safety system")
+    error.status_code, error.code = 400, code  # type: ignore[attr-defined]
+    model = Scripted(lines=[error, VOTE])
+    with pytest.raises(RoleError, match=r"refused to reply.*safety system") as caught:
         await ask(ChatExpert.single(model), "voter")
     assert caught.value.cause == "Refused"
-    assert len(model.asked) == 1
+    assert caught.value.usage.calls == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("reason", ["stop", "length", "OTHER", "tool_calls"])
+async def test_a_reply_that_ended_for_another_reason_is_read(reason: str) -> None:
+    message = AIMessage(VOTE, response_metadata={"finish_reason": reason})
+    assert (await ask(ChatExpert.single(Scripted(lines=[message])), "voter")).attempts == 1
 
 
 async def test_text_is_read_from_content_blocks_too() -> None:

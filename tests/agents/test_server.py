@@ -6,10 +6,12 @@ import io
 
 import numpy as np
 import pytest
+from langchain_core.rate_limiters import BaseRateLimiter
 from PIL import Image
 from pydantic import SecretStr
 
 from catts.agents.expert import Candidate
+from catts.agents.providers import PROVIDER_MAX_TOKENS, SERVER_MAX_TOKENS, provider_model
 from catts.agents.spec import resolve_expert
 from catts.errors import RoleError
 from catts.question import Question
@@ -105,24 +107,105 @@ async def test_the_servers_model_may_be_named_in_several_ways(standin, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("status", "says_what"), [(401, "the key was refused"), (429, "rate limit"), (500, "HTTP 500")]
+    ("status", "says_what", "requests"),
+    [
+        (400, "HTTP 400", 1),
+        (401, "the key was refused", 1),
+        (404, "the server knows no such model", 1),
+        (429, "rate limit", 5),
+        (500, "HTTP 500", 5),
+        (503, "HTTP 503", 5),
+    ],
 )
-async def test_a_failing_server_fails_the_role(standin, monkeypatch, status, says_what):
+async def test_a_failing_server_fails_the_role(
+    standin, monkeypatch, no_waiting, status, says_what, requests
+):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     message = f"Incorrect API key provided: {KEY}, see https://x.example/keys?key={KEY}"
     standin.says({"error": {"message": message, "type": "error", "code": "e"}}, status)
     with pytest.raises(RoleError, match=says_what) as caught:
         await resolve_expert(MODEL, url=standin.url).vote(QUESTION, [picture()], CANDIDATES)
     assert caught.value.role == "voter"
+    assert caught.value.transient is (requests > 1)
     assert caught.value.usage.calls == 1
+    assert len(standin.requests) == requests
     assert KEY not in str(caught.value)
 
 
-async def test_a_content_filter_is_a_refusal(expert, standin):
-    standin.says(says("", finish="content_filter"))
-    with pytest.raises(RoleError, match="refused") as caught:
+async def test_a_server_that_recovers_at_the_fifth_attempt_is_heard(expert, standin, no_waiting):
+    for _ in range(4):
+        standin.hangs_up()
+    standin.says(says('{"critique": "Fine."}'))
+    assert (await expert.criticise(QUESTION, [picture()], "B", "a dog")).attempts == 1
+    assert len(standin.requests) == 5
+
+
+async def test_a_server_that_is_gone_is_a_transient_failure(no_waiting):
+    gone = resolve_expert(MODEL, url="http://127.0.0.1:1")
+    with pytest.raises(RoleError) as caught:
+        await gone.vote(QUESTION, [picture()], CANDIDATES)
+    assert caught.value.transient
+
+
+def refuses(text):
+    body = says(None)
+    body["choices"][0]["message"]["refusal"] = text
+    return body
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (says("", finish="content_filter"), 200),
+        (says("They are", finish="content_filter"), 200),
+        (refuses("I cannot help with that."), 200),
+        ({"error": {"message": "rejected", "code": "content_filter"}}, 400),
+    ],
+)
+async def test_a_refusal_is_not_argued_with(expert, standin, body, status):
+    standin.says(body, status)
+    with pytest.raises(RoleError, match="refused to reply") as caught:
         await expert.vote(QUESTION, [picture()], CANDIDATES)
-    assert caught.value.cause == "Refused"
+    assert (caught.value.cause, caught.value.usage.calls) == ("Refused", 1)
+    assert caught.value.usage.prompt_tokens == (200 if status == 200 else 0)
+    assert len(standin.requests) == 1
+
+
+async def test_a_reply_is_bounded(standin, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    standin.says(says('{"critique": "Fine."}'))
+    for most in (None, 77):
+        expert = resolve_expert(MODEL, url=standin.url, max_tokens=most)
+        await expert.criticise(QUESTION, [picture()], "B", "a dog")
+    assert [r.body["max_completion_tokens"] for r in standin.requests] == [SERVER_MAX_TOKENS, 77]
+
+
+@pytest.mark.parametrize(
+    ("model", "most"), [("gpt-4o", PROVIDER_MAX_TOKENS), ("gpt-4-turbo", 4096)]
+)
+def test_a_reply_is_never_longer_than_the_model_can(monkeypatch, model, most):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert provider_model("openai", model).max_tokens == most
+    assert provider_model("openai", model, max_tokens=9000).max_tokens == 9000
+
+
+async def test_a_rate_limiter_is_asked_before_each_request(standin, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    standin.says(says("Fine."))
+    standin.says(says('{"critique": "Fine."}'))
+    asked = []
+
+    class Limiter(BaseRateLimiter):
+        def acquire(self, *, blocking=True):
+            raise NotImplementedError
+
+        async def aacquire(self, *, blocking=True):
+            asked.append(len(standin.requests))
+            return True
+
+    expert = resolve_expert(MODEL, url=standin.url, rate_limiter=Limiter())
+    await expert.criticise(QUESTION, [picture()], "B", "a dog")
+    assert asked == [0, 1]
 
 
 async def test_a_server_too_slow_fails_the_role(standin, monkeypatch):
@@ -130,8 +213,9 @@ async def test_a_server_too_slow_fails_the_role(standin, monkeypatch):
     standin.says(says('{"critique": "Fine."}'))
     standin.delay = 0.5
     expert = resolve_expert(MODEL, url=standin.url, timeout=0.1)
-    with pytest.raises(RoleError, match=r"no reply in 0\.1 s"):
+    with pytest.raises(RoleError, match=r"no reply in 0\.1 s") as caught:
         await expert.criticise(QUESTION, [picture()], "B", "a dog")
+    assert caught.value.transient
 
 
 def test_an_expert_serves_one_event_loop_after_another(expert, standin):

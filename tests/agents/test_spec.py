@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import SecretStr
 
 from catts.agents.providers import split_url
@@ -119,6 +120,52 @@ def test_an_address_keeps_its_password_out_of_name_and_error():
 def test_a_local_model_takes_no_address(spec):
     with pytest.raises(ModelSpecError, match="takes no address"):
         resolve_expert(spec, url="http://127.0.0.1:8000")
+
+
+LIMITER = InMemoryRateLimiter(requests_per_second=10)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"api_key": SecretStr(KEY)}, "takes no key"),
+        ({"rate_limiter": LIMITER}, "takes no rate limiter"),
+    ],
+)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "embedded",
+        "base",
+        "./folder",
+        Path("folder"),
+        "org/name",
+        FakeListChatModel(responses=[]),
+        dict.fromkeys(("planner", "voter", "critic"), "embedded"),
+    ],
+)
+def test_what_only_a_remote_model_takes_is_refused_elsewhere(spec, given, says):
+    with pytest.raises(ModelSpecError, match=says) as caught:
+        resolve_expert(spec, **given)
+    assert KEY not in str(caught.value)
+
+
+def test_an_object_keeps_its_own_limits():
+    model = FakeListChatModel(responses=[])
+    with pytest.raises(ModelSpecError, match="of type FakeListChatModel takes no limit on its tok"):
+        resolve_expert(model, max_tokens=9)
+    with pytest.raises(ModelSpecError, match="of type ChatExpert takes no time limit"):
+        resolve_expert(ChatExpert.single(model), timeout=9)
+    assert resolve_expert(model, timeout=9)._timeouts["voter"] == 9
+
+
+def test_one_remote_role_is_enough_for_a_key_and_an_address():
+    model = FakeListChatModel(responses=[])
+    roles = {"planner": model, "voter": "qwen", "critic": model}
+    panel = resolve_expert(
+        roles, url="http://127.0.0.1:1", api_key=SecretStr(KEY), rate_limiter=LIMITER
+    )
+    assert panel._voter._models["voter"].rate_limiter is LIMITER
 
 
 def test_embedded_models_are_found_without_importing_their_package(tmp_path, monkeypatch):

@@ -77,6 +77,27 @@ def plain_stats(
     return confidence.tolist(), logprobs.gather(1, tail.T).squeeze(1).tolist()
 
 
+@pytest.mark.parametrize("size", [(84, 56), (112, 112), (2000, 900), (20, 24)])
+async def test_it_tells_the_size_at_which_the_model_sees_a_picture(
+    engine: TransformersEngine, random_picture: Draw, size: tuple[int, int]
+) -> None:
+    picture = random_picture(0, *size)
+    width, height = await engine.seen_size(picture)
+    patch = engine.loaded.model.config.vision_config.patch_size
+    vision = engine.loaded.processor.image_processor
+    rows = vision(images=[picture], return_tensors="pt")["pixel_values"].shape[0]
+    assert width * height == rows * patch**2
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.25)
+    assert await engine.seen_size(picture.resize((width, height))) == (width, height)
+
+
+async def test_a_picture_too_long_for_the_processor_is_an_engine_error(
+    engine: TransformersEngine,
+) -> None:
+    with pytest.raises(EngineError, match="aspect ratio"):
+        await engine.seen_size(Image.new("RGB", (2000, 4)))
+
+
 def test_implements_the_protocol(engine: TransformersEngine) -> None:
     assert isinstance(engine, Engine)
     assert engine.capabilities.lock_step_contrast

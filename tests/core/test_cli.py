@@ -112,6 +112,15 @@ def test_options_out_of_range(run, picture, option):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("expert", ["embedded", "base"])
+def test_a_local_expert_takes_no_key(run, picture, monkeypatch, expert):
+    monkeypatch.setenv("MY_KEY", "sk-fake-0123456789")
+    _refused(
+        run("ask", picture, "What?", "--expert", expert, "--expert-key-env", "MY_KEY"),
+        f"the expert {expert} takes no key",
+    )
+
+
 def test_no_trace_file(run, tmp_path):
     _refused(run("trace", str(tmp_path / "none.jsonl")), "cannot read")
 
@@ -128,17 +137,28 @@ def test_routings_are_the_graph_s():
     assert cli.Routing == Routing
 
 
+@pytest.mark.parametrize("json", [(), ("--json",)])
+def test_no_answer_is_no_success_and_says_why(run, picture, tiny_checkpoint, json):
+    base = str(tiny_checkpoint)
+    code, out, err = run(
+        "ask", picture, "Which?", "--base", base, "--expert", "base", "--max-new-tokens", "1",
+        "--samples", "1", "--choice", "left", "--choice", "right", *json,
+    )  # fmt: skip
+    assert code == 1, err
+    assert ('"no_answer":"no_readable_answer"' if json else "no sample holds an answer") in out
+
+
 def test_ask_json_has_everything_and_votes_are_the_ballots_sum(run, picture, tiny_checkpoint):
     base = str(tiny_checkpoint)
-    arguments = ("ask", picture, "Which?", "--choice", "left", "--choice", "right", "--json",
-                 "--base", base, "--expert", "base", "--samples", "2", "--routing", "paper",
+    arguments = ("ask", picture, "Which?", "--json", "--base", base, "--expert", "base",
+                 "--samples", "2", "--routing", "paper", "--max-new-tokens", "1",
     )  # fmt: skip
     code, out, _ = run(*arguments)
     assert code == 0
     assert len(out.splitlines()) == 1
     result = json.loads(out)
     wanted = {"answer", "votes", "ballots", "samples", "plan", "route", "critique", "usage",
-              "failed_roles"}  # fmt: skip
+              "failed_nodes"}  # fmt: skip
     assert wanted <= result.keys()
     assert len(result["samples"]) == 2
     assert {"text", "answer", "confidence", "confidence_kind"} <= result["samples"][0].keys()
@@ -146,6 +166,7 @@ def test_ask_json_has_everything_and_votes_are_the_ballots_sum(run, picture, tin
     for ballot in result["ballots"]:
         assert ballot.keys() == {"source", "answer", "weight", "reason"}
         cast.setdefault(ballot["answer"], []).append(ballot["weight"])
+    assert cast, "a word is an answer"
     assert result["votes"] == {answer: math.fsum(weights) for answer, weights in cast.items()}
     again = json.loads(run(*arguments)[1])
     del result["usage"], again["usage"]  # the only part that holds times

@@ -1,6 +1,7 @@
 """Images of every sort come in as upright RGB, or as one helpful line."""
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -8,11 +9,13 @@ import threading
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from catts.errors import ImageError
 from catts.images import ImageStore, image_digest, load_image
@@ -248,3 +251,179 @@ def test_threads_share_one_image(tmp_path: Path) -> None:
         thread.join()
     assert len(set(digests)) == 1
     assert [path.name for path in tmp_path.iterdir()] == [f"{digests[0]}.png"]
+
+
+SQUARE = 12_000
+"""Side of a picture that Pillow's own limit lets pass and ours does not: 144 megapixels."""
+
+
+def _ico(side: int) -> bytes:
+    """An icon whose header says 32 x 32 while the PNG inside has `side` squared pixels."""
+    inner = _bytes(Image.new("1", (side, side)))
+    entry = struct.pack("<BBBBHHII", 32, 32, 0, 0, 1, 32, len(inner), 22)
+    return struct.pack("<HHH", 0, 1, 1) + entry + inner
+
+
+def _icns(side: int) -> bytes:
+    inner = _bytes(Image.new("1", (side, side)))
+    body = b"ic07" + struct.pack(">I", len(inner) + 8) + inner
+    return b"icns" + struct.pack(">I", len(body) + 8) + body
+
+
+def _avif(side: int) -> bytes:
+    """A container that says 100 x 100 around AV1 frames of `side` squared pixels."""
+    data = _bytes(Image.new("RGB", (side, side), "teal"), "AVIF", speed=10)
+    size = struct.pack(">II", side, side)
+    assert size in data
+    return data.replace(size, struct.pack(">II", 100, 100))
+
+
+def _tiff(entries: list[tuple[int, int, int]], data: bytes) -> bytes:
+    """A grey deflated TIFF of 16 x 16 pixels with further tags (tag, type, value)."""
+    known = [(256, 4, 16), (257, 4, 16), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1)]
+    directory = struct.pack("<H", len(known + entries))
+    for tag, kind, value in sorted(known + entries, key=lambda entry: entry[0]):
+        directory += struct.pack("<HHI", tag, kind, 1) + struct.pack("<I", value)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + bytes(4)
+
+
+def _tiled_tiff(width: int, height: int, *more: tuple[int, int, int], kind: int = 4) -> bytes:
+    """Its one tile has `width` x `height` pixels; `more` tags come after those of its size."""
+    data = zlib.compress(bytes(width) * height)
+    sizes = [(322, kind, width), (323, kind, height)]
+    return _tiff([*sizes, *more, (324, 4, 8), (325, 4, len(data))], data)
+
+
+def _webp_claiming(side: int) -> bytes:
+    frames = [Image.new("RGBA", (16, 16), colour) for colour in ("red", "blue")]
+    data = _bytes(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+    at = data.index(b"VP8X") + 12
+    size = struct.pack("<I", side - 1)[:3]
+    return data[:at] + 2 * size + data[at + 6 :]
+
+
+def _gif_claiming(side: int) -> bytes:
+    """The frame is larger than the screen."""
+    data = _bytes(Image.new("P", (16, 16)), "GIF")
+    at = data.index(b",") + 1
+    return data[:at] + struct.pack("<HHHH", 0, 0, side, side) + data[at + 8 :]
+
+
+def _mpo(side: int) -> bytes:
+    big = Image.new("L", (side, side))
+    return _bytes(big, "MPO", save_all=True, append_images=[big.crop((0, 0, 8, 8))])
+
+
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "PNG": (lambda: _bytes(Image.new("1", (SQUARE, SQUARE))), "too large"),
+    "JPEG": (lambda: _bytes(Image.new("L", (SQUARE, SQUARE)), "JPEG"), "too large"),
+    "progressive JPEG": (
+        lambda: _bytes(Image.new("L", (SQUARE, SQUARE)), "JPEG", progressive=True),
+        "too large",
+    ),
+    "MPO": (lambda: _mpo(SQUARE), "too large"),
+    "WEBP": (lambda: _bytes(Image.new("RGB", (SQUARE, SQUARE)), "WEBP", lossless=True), "large"),
+    "animated WEBP": (lambda: _webp_claiming(SQUARE), "too large"),
+    "GIF": (lambda: _gif_claiming(SQUARE), "too large"),
+    "BMP": (lambda: _bytes(Image.new("1", (SQUARE, SQUARE)), "BMP"), "too large"),
+    "PPM": (lambda: b"P6 %d %d 255\n" % (SQUARE, SQUARE) + bytes(3_000), "too large"),
+    "TIFF": (
+        lambda: _bytes(Image.new("1", (SQUARE, SQUARE)), "TIFF", compression="group4"),
+        "too large",
+    ),
+    "TIFF with a huge tile": (lambda: _tiled_tiff(16_384, 16_384), "too large"),
+    "TIFF with a second tile size": (
+        lambda: _tiled_tiff(16_384, 16_384, (322, 4, 16), (323, 4, 16)),
+        "broken",
+    ),
+    "TIFF with an odd type": (lambda: _tiled_tiff(16_384, 16_384, kind=17), "broken"),
+    "ICO": (lambda: _ico(SQUARE), "is not an image"),
+    "ICNS": (lambda: _icns(SQUARE), "is not an image"),
+    "AVIF": (lambda: _avif(7_000), "is not an image"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nothing_large_is_decoded_whatever_the_container(name: str, tmp_path: Path) -> None:
+    build, says = HOSTILE[name]
+    path = tmp_path / "picture"
+    path.write_bytes(build())
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from PIL import Image; Image.init()\n"
+        "from catts.errors import ImageError; from catts.images import load_image\n"
+        "peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
+        "before, said = peak(), ''\n"
+        "try: load_image(sys.argv[1])\n"
+        "except ImageError as error: said = str(error)\n"
+        "print(peak() - before, said)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    grown, _, said = subprocess.check_output(command, text=True).partition(" ")  # in KiB
+    assert says in said
+    assert int(grown) < 30_000
+
+
+def test_a_tiled_tiff_is_read() -> None:
+    assert load_image(_tiled_tiff(64, 32)).size == (16, 16)
+    assert load_image(_tiled_tiff(64, 32), max_pixels=16 * 16).size == (16, 16)
+
+
+def test_postscript_starts_no_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = _bytes(Image.new("RGB", (20, 20), "red"), "EPS")
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\necho 10.0 | tee {tmp_path}/started\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # as if nobody had looked for it yet
+    for source in (page, Image.open(io.BytesIO(page))):
+        with pytest.raises(ImageError, match="PNG, JPEG"):
+            load_image(source)
+    assert not (tmp_path / "started").exists()
+
+
+def test_what_the_caller_decoded_is_taken_whatever_it_was() -> None:
+    icon = Image.open(io.BytesIO(_ico(32)))
+    assert load_image(icon).size == (32, 32)
+
+
+class _BytePath:
+    def __fspath__(self) -> bytes:
+        return b"picture.png"
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (None, "NoneType is no image"),
+        (7, "int is no image"),
+        (True, "bool is no image"),
+        ([], "list is no image"),
+        (["a.png"], "list is no image"),
+        (np.zeros((4, 4, 3), np.uint8), "Image.fromarray"),
+        (io.BytesIO(_bytes(_noise())), "its bytes"),
+        (bytearray(_bytes(_noise())), "its bytes"),
+        (memoryview(_bytes(_noise())), "its bytes"),
+        (_BytePath(), "not a path"),
+        ("~nobody-of-this-name/a.png", "not a path"),
+        (Path("a\0b"), "not a path"),
+        ("\ud800.png", "not a path"),
+    ],
+)
+def test_what_is_no_source_is_said_so(source: Any, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
+        load_image(source)
+    with pytest.raises(ImageError, match=says):
+        ImageStore().put(source)
+
+
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [(Image.new("I;16B", (4, 4), 65535), {}), (_noise(), {"big_tiff": True})],
+    ids=["big-endian", "BigTIFF"],
+)
+def test_tiffs_of_every_layout_are_read(image: Image.Image, options: dict[str, Any]) -> None:
+    assert image_digest(load_image(_bytes(image, "TIFF", **options))) == image_digest(
+        load_image(image)
+    )

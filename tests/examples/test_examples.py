@@ -1,5 +1,6 @@
 """Every example runs on the embedded models, as a person would run it."""
 
+import asyncio
 import base64
 import importlib.util
 import json
@@ -12,7 +13,10 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import BaseTool
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from PIL import Image, ImageDraw
+
+from catts.errors import ImageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +39,10 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "picture.png"
     image.save(path)
     return path
+
+
+def _contents(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
 
 
 def data_url(path: Path) -> str:
@@ -70,7 +78,15 @@ def test_the_served_graph_tells_a_client_what_to_send() -> None:
     schema = graph.get_input_jsonschema()
     assert schema["required"] == ["image", "question"]
     assert schema["properties"].keys() == {"image", "question", "choices"}
-    assert {"answer", "trace"} <= graph.get_output_jsonschema()["properties"].keys()
+    told = graph.get_output_jsonschema()["properties"].keys()
+    assert told == {"answer", "answer_text", "trace"}
+
+
+@pytest.mark.parametrize("image", ["/etc/passwd", "picture.png", "https://a/b.png", "data:,AAAA"])
+async def test_the_served_graph_reads_no_path_and_no_address(image: str, tmp_path: Path) -> None:
+    graph = example("langgraph_app").graph
+    with pytest.raises(ImageError, match="takes a data URL"):
+        await graph.ainvoke({"image": image, "question": "?"})
 
 
 class TestOnEmbeddedModels:
@@ -108,12 +124,22 @@ class TestOnEmbeddedModels:
         asked = 2 if len(candidates) == 1 else 3  # nobody votes on a single candidate
         assert trace.usage.expert_calls >= asked
 
-    @pytest.mark.parametrize("form", ["path", "data url"])
-    async def test_the_served_graph(self, picture: Path, form: str) -> None:
+    async def test_the_served_graph(self, picture: Path, tmp_path: Path) -> None:
         with (ROOT / "langgraph.json").open() as file:
             where, _, name = json.load(file)["graphs"]["catts"].partition(":")
-        graph = getattr(example(Path(where).stem), name)
-        image = str(picture) if form == "path" else data_url(picture)
-        result = await graph.ainvoke({"image": image, "question": "How many shapes are there?"})
+        module = example(Path(where).stem)
+        graph = getattr(module, name)
+        asked = {"image": data_url(picture), "question": "How many shapes are there?"}
+        store = tmp_path / "runs.sqlite"
+        async with AsyncSqliteSaver.from_conn_string(str(store)) as saver:
+            graph.checkpointer = saver
+            config = {"configurable": {"thread_id": "1"}}
+            for _ in range(2):
+                result = await graph.ainvoke(asked, config)
         assert result["answer"] is not None
         assert result["trace"]["version"] == 1
+        assert "image" not in result
+        assert module.MODELS.node() is module.MODELS.node(), "compiled once"
+        stored = await asyncio.to_thread(_contents, tmp_path)
+        assert b"How many shapes" in stored
+        assert asked["image"][40:80].encode() not in stored

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL.Image import Image
 
-from catts.agents.expert import MODULES, Candidate, Critique, Module, Plan, RoleResult, Vote
+from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
 from catts.agents.protocol import (
     Capabilities,
     Contrast,
@@ -18,6 +18,7 @@ from catts.agents.protocol import (
     Usage,
 )
 from catts.confidence import ConfidenceKind
+from catts.names import MODULES, Module
 from catts.question import Question
 
 Said = tuple[str, float]
@@ -64,6 +65,9 @@ class ScriptedEngine:
         await asyncio.sleep(self._slow.get(method, 0))
         if method in self._fail:
             raise self._fail[method]
+
+    async def seen_size(self, image: Image) -> tuple[int, int]:
+        return image.size
 
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams

@@ -48,7 +48,7 @@ async def test_a_wrong_answer_is_called_wrong(picture):
     assert "wrong, it is 7" in await told(picture, gold="7")
 
 
-async def test_failed_roles_are_shown(picture):
+async def test_failed_nodes_are_shown(picture):
     expert = ScriptedExpert(fail={"voter": RoleError("voter", "no reply in 3 s")})
     text = await told(picture, expert=expert)
     assert "failed" in text
@@ -57,7 +57,7 @@ async def test_failed_roles_are_shown(picture):
 
 async def test_a_run_without_an_answer_says_why(picture):
     text = await told(picture, engine=ScriptedEngine([("", 1.0)]))
-    assert "no answer: no_readable_answer" in text
+    assert "no answer: no sample holds an answer that can be read" in text
 
 
 async def test_model_output_is_neither_markup_nor_steers_the_terminal(picture):

@@ -230,7 +230,7 @@ async def test_a_thread_may_hold_a_second_question(
         picture, "One?", context=context(expert=broken), checkpointer=saver, config=THREAD
     )
     second = await answer(picture, "Two?", context=context(), checkpointer=saver, config=THREAD)
-    assert first.failed_roles == ("voter",)
+    assert first.failed_nodes == ("voter",)
     assert same(second, await answer(picture, "Two?", context=context()))
 
 

@@ -2,26 +2,33 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import ToolMessage
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from PIL import Image
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from scripted_models import ScriptedEngine, ScriptedExpert
 
+from catts.agents.protocol import Usage
 from catts.errors import ImageError, InputError, ModelSpecError, RoleError
 from catts.graph import opening
 from catts.graph.build import build_graph
 from catts.graph.context import Context
-from catts.graph.embed import answer, answer_sync, as_node, as_tool
+from catts.graph.embed import answer, answer_sync
 from catts.graph.events import Answered, BallotCast, Event, Failed, Routed, parse_event
+from catts.graph.node import as_node
 from catts.graph.opening import open_context
+from catts.graph.tool import as_tool
 from catts.graph.trace import Trace
+from catts.images import ImageStore, image_digest, load_image
 from catts.question import Question
 
 
@@ -45,8 +52,20 @@ async def test_several_images_keep_their_order(picture: Image.Image, tmp_path: P
     Image.new("RGB", (5, 7)).save(path)
     held = context()
     trace = await answer([picture, path], "?", context=held)
-    assert [held.images.get(d).size for d in trace.question.images] == [(24, 16), (5, 7)]
+    digests = tuple(image_digest(load_image(source)) for source in (picture, path))
+    assert trace.question.images == digests
     assert held.engine.sizes == [(24, 16), (5, 7)]  # type: ignore[attr-defined]
+
+
+async def test_pictures_are_let_go_unless_the_store_has_a_folder(
+    picture: Image.Image, tmp_path: Path
+) -> None:
+    held = context()
+    trace = await answer(picture, "?", context=held)
+    assert trace.question.images[0] not in held.images
+    kept = context(images=ImageStore(tmp_path))
+    trace = await answer(picture, "?", context=kept)
+    assert trace.question.images[0] in kept.images
 
 
 async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> None:
@@ -60,6 +79,8 @@ async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> No
     [
         ("/nowhere/a.png", "?", {}, "no file"),
         (b"not an image", "?", {}, "not an image"),
+        (bytearray(b"a buffer"), "?", {}, "bytearray is no image"),
+        (7, "?", {}, "int is no image"),
         (None, " ", {}, "blank"),
         (None, "?", {"choices": ["x"] * 27}, "up to 26"),
         (None, "?", {"samples": 3}, "not both"),
@@ -85,7 +106,7 @@ async def test_events_tell_the_whole_run(picture: Image.Image) -> None:
     last = events[-1]
     assert isinstance(last, Answered)
     assert (last.answer, last.votes) == (trace.answer, trace.votes)
-    assert events[0].model_dump() == {
+    assert events[1].model_dump() == {
         "v": 1,
         "question": trace.question.digest,
         "node": "sampler",
@@ -171,7 +192,7 @@ async def test_events_pass_through_another_graph(picture: Image.Image) -> None:
             subgraphs=True,
         )
     ]
-    assert events[0] == "started"
+    assert events[0] == "routed"
     assert events[-1] == "answered"
 
 
@@ -189,7 +210,7 @@ async def test_callbacks_pass_through_another_graph(picture: Image.Image) -> Non
 
 
 async def test_a_node_without_a_question_says_what_it_reads() -> None:
-    with pytest.raises(InputError, match="reads `image` and `question`"):
+    with pytest.raises(InputError, match="reads"):
         await parent(context()).ainvoke({"question": "?"}, context={"unit": "dots"})
 
 
@@ -261,8 +282,8 @@ async def test_what_was_loaded_is_freed_also_when_something_else_is_bad(
             closed.append("base")
 
     monkeypatch.setattr(opening, "resolve_base", lambda *_, **__: Loaded())
-    with pytest.raises(ModelSpecError, match="names no expert"):
-        async with open_context("some/base", "nobody"):
+    with pytest.raises(ModelSpecError, match="`base` as expert"):
+        async with open_context("some/base", "base"):
             pass
     assert closed == ["base"]
     with pytest.raises(InputError, match="reflect_below"):
@@ -287,3 +308,76 @@ async def test_bad_settings_are_told_before_anything_is_loaded(
     with pytest.raises(InputError, match=next(iter(settings))):
         async with open_context(**settings):
             pass
+
+
+@pytest.mark.parametrize(
+    ("specs", "says"),
+    [
+        ({"base": "./nothing"}, "no model at './nothing'"),
+        ({"base": "nobody"}, "no model at 'nobody'"),
+        ({"expert": "./nothing"}, "no model at './nothing'"),
+        ({"expert": "nobody"}, "names no expert"),
+        ({"expert": "nonesuch:model"}, "no provider 'nonesuch'"),
+        ({"expert": "google_genai:gemini-2.5-pro"}, "needs a key"),
+        ({"expert": "qwen", "expert_url": "localhost"}, "no address of a server"),
+        ({"device": "gpu"}, "'gpu' is no device"),
+        ({"dtype": "int4"}, "dtype 'int4' is none of"),
+        ({"api_key": SecretStr("sk-fake")}, "the expert embedded takes no key"),
+        ({"rate_limiter": InMemoryRateLimiter()}, "the expert embedded takes no rate limiter"),
+        ({"expert": ScriptedExpert(), "role_timeout": 3}, "takes no time limit"),
+        ({"expert": ScriptedExpert(), "expert_max_tokens": 3}, "takes no limit on its tokens"),
+        ({"expert_max_tokens": 0}, "the longest reply is 0 tokens"),
+        ({"role_timeout": 0}, "the time limit is 0 s"),
+    ],
+)
+async def test_what_names_nothing_is_told_before_anything_is_loaded(
+    specs: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("nothing may be loaded")
+
+    for key in ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"):
+        monkeypatch.delenv(key, raising=False)
+    monkeypatch.setattr(opening, "resolve_base", load)
+    monkeypatch.setattr(opening, "import_libraries", load)
+    with pytest.raises(ModelSpecError, match=says):
+        async with open_context(**specs):
+            pass
+
+
+async def test_bad_specs_are_told_without_importing_torch() -> None:
+    program = """
+import asyncio, sys
+from catts.errors import ModelSpecError
+from catts.graph.opening import open_context
+
+async def told(**specs):
+    try:
+        async with open_context(**specs):
+            pass
+    except ModelSpecError as error:
+        return str(error)
+
+for specs in ({"base": "./nothing"}, {"device": "gpu"}, {"expert": "nonesuch:model"}):
+    assert asyncio.run(told(**specs)), specs
+assert "torch" not in sys.modules
+assert "transformers" not in sys.modules
+"""
+    told = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+
+
+async def test_a_local_expert_follows_the_policys_longest_completion(
+    tiny_checkpoint: Path,
+) -> None:
+    async def limit(**settings: Any) -> int:
+        async with open_context(tiny_checkpoint, "base", device="cpu", **settings) as opened:
+            with pytest.raises(RoleError) as caught:
+                await opened.expert.plan(Question(text="What?"), [], [])
+            assert isinstance(caught.value.usage, Usage)
+            return caught.value.usage.completion_tokens
+
+    assert await limit(max_new_tokens=3) == 2 * 3
+    assert await limit(max_new_tokens=3, expert_max_tokens=5) == 2 * 5

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from catts.agents.expert import Candidate
 from catts.graph.ledger import (
-    SOURCES,
     Ballot,
     candidates,
     critic_ballots,
@@ -21,6 +20,7 @@ from catts.graph.ledger import (
 )
 from catts.graph.records import SampleRecord
 from catts.graph.state import gather
+from catts.names import SOURCES
 
 
 def sample(answer: str | None, weight: float | None, text: str = "") -> SampleRecord:

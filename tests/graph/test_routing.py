@@ -6,9 +6,10 @@ from catts.agents.protocol import Usage
 from catts.calibration import ConfidenceMap
 from catts.graph.context import Policy
 from catts.graph.ledger import Ballot, sample_ballots
-from catts.graph.records import CritiqueRecord, NodeRun, PlanRecord, SampleRecord, Worker
+from catts.graph.records import CritiqueRecord, NodeRun, PlanRecord, SampleRecord
 from catts.graph.routing import chosen, decide_route
 from catts.graph.state import State
+from catts.names import Worker
 from catts.question import Question
 
 FITTED = ConfidenceMap(kind="top_k_mean", x=(0.0, 4.0), y=(0.0, 1.0), fitted_on="test")

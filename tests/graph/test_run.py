@@ -5,6 +5,7 @@ import itertools
 import math
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -16,13 +17,22 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
-from catts.agents.expert import MODULES
-from catts.errors import EngineError, ImageError, MissingContextError, NodeFailedError, RoleError
+from catts.agents.waiting import served
+from catts.errors import (
+    EngineError,
+    ImageError,
+    InputError,
+    MissingContextError,
+    NodeFailedError,
+    RoleError,
+)
 from catts.graph.build import build_graph
 from catts.graph.context import Context
 from catts.graph.embed import answer, summary
+from catts.graph.instrument import LONGEST_RUN
 from catts.graph.ledger import tally
 from catts.graph.trace import Trace
+from catts.names import MODULES
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
 
@@ -53,7 +63,7 @@ async def test_a_paper_run_casts_every_ballot_of_the_formula() -> None:
     assert trace.votes["4"] == pytest.approx(3.0 / 7.5 + 0.4 * 0.75 + 0.3)
     assert trace.answer == "4"
     assert [step for d in trace.route for step in d.to] == [
-        "planner", "critic", "reanswer", "voter", "self_check", "decide",
+        "sampler", "planner", "critic", "reanswer", "voter", "self_check", "decide",
     ]  # fmt: skip
     assert engine.calls == ["sample", "reanswer", "contrast"]
     assert expert.calls == ["planner", "critic", "voter"]
@@ -211,7 +221,7 @@ async def test_a_failing_role_changes_no_other_ballot(node: str, routing: str) -
     whole = await run(routing=routing)
     trace = await run(ScriptedEngine(fail=engine_fails), ScriptedExpert(fail=expert_fails), routing)
     assert trace.answer is not None
-    assert trace.failed_roles == (node,)
+    assert trace.failed_nodes == (node,)
     assert others(trace) == others(whole, *lost)
     assert trace.failures[0].message
     run_of = {n.node: n for n in trace.usage.nodes}
@@ -229,7 +239,7 @@ async def test_every_module_failing_still_answers_from_the_samples() -> None:
         ScriptedExpert(fail={r: RoleError(r, "down") for r in ("planner", "voter", "critic")}),
     )
     assert trace.answer == "3"
-    assert trace.failed_roles == ("planner", "voter", "critic", "self_check")
+    assert trace.failed_nodes == ("planner", "voter", "critic", "self_check")
     assert others(trace, "sample") == []
 
 
@@ -274,14 +284,33 @@ async def test_unreadable_modules_cast_no_ballot() -> None:
 )
 async def test_a_plugged_in_voter_is_checked(votes: dict[str, float]) -> None:
     trace = await run(expert=ScriptedExpert(votes=votes))
-    assert trace.failed_roles == ("voter",)
+    assert trace.failed_nodes == ("voter",)
     assert others(trace, "sample", "critic", "self_check") == []
 
 
 async def test_a_plugged_in_planner_is_checked() -> None:
     trace = await run(expert=ScriptedExpert(order=("voter", "voter", "critic")))
-    assert trace.failed_roles == ("planner",)
+    assert trace.failed_nodes == ("planner",)
     assert trace.answer is not None
+
+
+async def test_a_role_that_failed_for_a_while_is_asked_again() -> None:
+    class Flaky(ScriptedExpert):
+        async def vote(self, *args: Any) -> Any:
+            self.calls.append("vote")
+            if self.calls.count("vote") < 3:
+                raise RoleError("voter", "busy", cause="ModelRateLimitError", transient=True)
+            return await super().vote(*args)
+
+    kept = await run(expert=Flaky())
+    assert not kept.failures
+    assert {n.node: n.attempts for n in kept.usage.nodes}["voter"] == 3
+    down = ScriptedExpert(fail={"voter": RoleError("voter", "busy", cause="X", transient=True)})
+    trace = await run(expert=down)
+    assert (trace.failures[0].error, down.calls.count("voter")) == ("X", 3)
+    refused = ScriptedExpert(fail={"voter": RoleError("voter", "no", cause="Refused")})
+    await run(expert=refused)
+    assert refused.calls.count("voter") == 1
 
 
 async def test_lost_connections_are_retried_and_then_a_failure() -> None:
@@ -308,12 +337,70 @@ async def test_lost_connections_are_retried_and_then_a_failure() -> None:
 
 
 async def test_a_node_out_of_time_has_failed() -> None:
-    context = Context.of(ScriptedEngine(), ScriptedExpert(slow={"voter": 30}), routing="parallel")
+    expert = ScriptedExpert(slow={"voter": 30})
+    context = Context.of(ScriptedEngine(), expert, routing="parallel", node_timeout=3.0)
     question = Question(text="?", images=(context.images.put(PICTURE),))
-    graph = build_graph(node_timeout=3.0)
-    result = await graph.ainvoke({"question": question}, context=context)
+    result = await build_graph().ainvoke({"question": question}, context=context)
     assert [(f.node, f.error) for f in result["failures"]] == [("voter", "NodeTimeoutError")]
     assert {b.source for b in result["ballots"]} == {"sample", "critic", "self_check"}
+
+
+class OneAtATime(ScriptedEngine):
+    """Serves one call after another, as an engine does; each takes `work` seconds."""
+
+    def __init__(self, work: float) -> None:
+        super().__init__()
+        self._work = work
+        self._worker = ThreadPoolExecutor(max_workers=1)
+
+    async def _act(self, method: str) -> None:
+        await super()._act(method)
+        future = self._worker.submit(time.sleep, self._work)
+        await served(future, lambda: future.running() or future.done())
+
+
+async def test_waiting_for_a_turn_is_not_a_node_s_time() -> None:
+    engine = OneAtATime(0.3)
+    context = Context.of(engine, ScriptedExpert(), routing="parallel", node_timeout=1.0)
+    traces = await asyncio.gather(
+        *(answer(PICTURE, f"Question {i}?", context=context) for i in range(6))
+    )
+    assert [trace.failures for trace in traces] == [()] * 6
+    waited = max(node.seconds for trace in traces for node in trace.usage.nodes)
+    assert waited > 1.0, "some node took longer than the limit, waiting included"
+
+
+async def test_work_that_takes_too_long_has_failed_however_long_it_waited() -> None:
+    context = Context.of(OneAtATime(1.0), ScriptedExpert(), node_timeout=0.5)
+    trace = await answer(PICTURE, "?", context=context)
+    assert [(f.node, f.error) for f in trace.failures] == [("sampler", "NodeTimeoutError")]
+    assert trace.no_answer == "sampler_failed"
+
+
+async def test_a_lost_connection_and_then_no_time_left_are_two_attempts() -> None:
+    class Flaky(ScriptedEngine):
+        async def contrast(self, *args: Any, **options: Any) -> Any:
+            if "contrast" not in self.calls:
+                self.calls.append("contrast")
+                raise ConnectionResetError("gone")
+            return await super().contrast(*args, **options)
+
+    context = Context.of(Flaky(slow={"contrast": 30}), ScriptedExpert(), node_timeout=0.5)
+    before = time.time()
+    trace = await answer(PICTURE, "?", context=context)
+    (node,) = (n for n in trace.usage.nodes if n.node == "self_check")
+    assert (node.status, node.attempts) == ("failed", 2)
+    assert node.seconds == pytest.approx(0.5, abs=0.3)
+    assert node.started > before + 0.2, "the second attempt, after a pause"
+    assert node.ended <= time.time()
+
+
+async def test_attempts_are_a_setting() -> None:
+    down = ScriptedEngine(fail={"contrast": ConnectionRefusedError("no server")})
+    context = Context.of(down, ScriptedExpert(), attempts=1, routing="paper")
+    trace = await answer(PICTURE, "?", context=context)
+    assert trace.failed_nodes == ("self_check",)
+    assert down.calls.count("contrast") == 1
 
 
 @pytest.mark.parametrize("routing", ["paper", "parallel"])
@@ -449,8 +536,34 @@ async def test_a_single_node_runs_alone(picture: Image.Image) -> None:
         await build_graph()
         .nodes["sampler"]
         .bound.ainvoke(
-            State(question=question),
+            State(question=question, context_fingerprint=context.fingerprint),
             {"configurable": {"__pregel_runtime": Runtime(context=context)}},
         )
     )
     assert len(update["samples"]) == 4
+
+
+@pytest.mark.parametrize("failing", [(), ("planner", "voter", "critic"), ("sampler",)])
+async def test_the_longest_run_fits_the_limit(failing: tuple[str, ...]) -> None:
+    order = ("critic", "voter", "self_check")
+    expert = ScriptedExpert(order=order, fail={r: RoleError(r, "no") for r in failing})
+    engine = ScriptedEngine(fail={"sample": EngineError("no")} if "sampler" in failing else {})
+    context = Context.of(engine, expert, routing="paper")
+    question = Question(text="?", images=(context.images.put(PICTURE),))
+    steps = 0
+    async for _ in build_graph().astream(
+        {"question": question}, context=context, stream_mode="updates"
+    ):
+        steps += 1
+    assert steps <= LONGEST_RUN - 4, "and some to spare for a run that is resumed"
+
+
+async def test_a_limit_that_is_too_small_is_told_before_anything_is_asked() -> None:
+    engine = ScriptedEngine()
+    context = Context.of(engine, ScriptedExpert(), routing="paper")
+    question = Question(text="?", images=(context.images.put(PICTURE),))
+    with pytest.raises(InputError, match="recursion_limit"):
+        await build_graph().ainvoke(
+            {"question": question}, {"recursion_limit": 10}, context=context
+        )
+    assert engine.calls == []

@@ -38,11 +38,11 @@ def test_the_json_has_what_the_command_line_promises(trace: Trace) -> None:
     data = json.loads(trace.model_dump_json())
     assert {
         "answer", "votes", "ballots", "samples", "plan", "route", "critique", "usage",
-        "failed_roles", "version",
+        "failed_nodes", "version",
     } <= data.keys()  # fmt: skip
     assert {"source", "answer", "weight", "reason"} == data["ballots"][0].keys()
     assert {"text", "answer", "confidence", "confidence_kind"} <= data["samples"][0].keys()
-    assert data["failed_roles"] == ["voter"]
+    assert data["failed_nodes"] == ["voter"]
     assert data["question"]["choices"] == ["3", "4"]
 
 

@@ -1,0 +1,58 @@
+"""What a provider's response says beside its text: that it was refused, or what it cost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from catts.agents.protocol import Usage
+
+_WITHHELD = frozenset(
+    {
+        "content_filter",
+        "refusal",
+        "SAFETY",
+        "PROHIBITED_CONTENT",
+        "BLOCKLIST",
+        "SPII",
+        "IMAGE_SAFETY",
+    }
+)
+"""Reasons to end a reply that are refusals, whatever text came before."""
+_ENDED = frozenset({"stop", "STOP", "length", "MAX_TOKENS", "end_turn", "max_tokens"})
+"""Reasons that an empty reply may have and not be refused."""
+
+
+def refusal(message: AIMessage) -> str:
+    """Why the provider or its model refused to reply; empty when it did not."""
+    metadata = message.response_metadata
+    feedback = metadata.get("prompt_feedback")
+    blocked = feedback.get("block_reason") if isinstance(feedback, Mapping) else None
+    if blocked:
+        return str(getattr(blocked, "value", blocked))
+    said = message.additional_kwargs.get("refusal") or _refusal_block(message.content)
+    if said:
+        return str(said)
+    reason = metadata.get("finish_reason") or metadata.get("stop_reason")
+    empty = not message.text.strip() and not message.tool_calls
+    return str(reason) if reason in _WITHHELD or (empty and reason and reason not in _ENDED) else ""
+
+
+def cost(message: AIMessage, seconds: float) -> Usage:
+    """What a request that took `seconds` cost, as far as the provider tells."""
+    tokens = message.usage_metadata
+    return Usage(
+        calls=1,
+        prompt_tokens=tokens["input_tokens"] if tokens else 0,
+        completion_tokens=tokens["output_tokens"] if tokens else 0,
+        seconds=seconds,
+    )
+
+
+def _refusal_block(content: Any) -> object:
+    blocks = content if isinstance(content, list) else ()
+    for block in blocks:
+        inner = block.get("value", block) if isinstance(block, Mapping) else None
+        if isinstance(inner, Mapping) and inner.get("refusal"):
+            return inner["refusal"]
+    return None

@@ -1,0 +1,116 @@
+"""CA-TTS as a node of another LangGraph graph."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+
+from catts.errors import ImageError, InputError
+from catts.graph.blocking import block_on
+from catts.graph.build import build_graph
+from catts.graph.context import Context
+from catts.graph.embed import ask, plain, run, summary
+from catts.images import ImageSource
+
+
+def as_node(
+    context: Context,
+    *,
+    image: str = "image",
+    question: str = "question",
+    choices: str = "choices",
+    messages: str | None = None,
+    answer: str = "answer",
+    answer_text: str = "answer_text",
+    trace: str = "trace",
+) -> Runnable[Any, dict[str, Any]]:
+    """CA-TTS as a node of another LangGraph graph, whatever that graph's own context is.
+
+    `builder.add_node("look", as_node(context))`; it serves `invoke` and `ainvoke` alike. It runs
+    without a checkpointer of its own and lets go of the pictures when the run is over; progress
+    events reach `astream(..., stream_mode="custom", subgraphs=True)` of the other graph.
+
+    Args:
+        context: models and policy.
+        image: channel of the other graph that holds one image or a list of them.
+        question: channel that holds the question.
+        choices: channel that may hold the texts of a multiple-choice question.
+        messages: channel of a conversation. Where the channels above are missing or empty, the
+            question is the text of its latest human message, and the images are the image content
+            blocks of the latest human message that has any; the answer is added as a message.
+        answer: channel that gets the answer's voting key.
+        answer_text: channel that gets the answer for people.
+        trace: channel that gets the `Trace` as plain JSON data, so that the other graph's
+            checkpointer needs to know no type of ours.
+
+    A channel that the other graph's state lacks is not written.
+
+    Raises:
+        InputError: (when it runs) image or question is missing or cannot be used; images by
+            address are not fetched.
+    """
+    graph = build_graph(checkpointer=False)
+
+    async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:
+        said = convert_to_messages(_read(state, messages) or []) if messages else []
+        pictures = _read(state, image)
+        if pictures is None:
+            pictures = _pictures(said)
+        asked = _read(state, question) or _latest(said)
+        if not asked or (isinstance(pictures, Sequence) and not pictures):
+            raise InputError(
+                f"the state lacks a question or an image; this node reads {question!r} and "
+                f"{image!r}" + (f", or the messages in {messages!r}" if messages else "")
+            )
+        held = context.for_one_run()
+        record = await asyncio.to_thread(
+            ask, held.images, pictures, asked, _read(state, choices) or ()
+        )
+        told = await run(graph, record, held, config)
+        update: dict[str, Any] = {
+            answer: told.answer,
+            answer_text: told.answer_text,
+            trace: plain(told),
+        }
+        if messages:
+            update[messages] = [AIMessage(told.answer_text or summary(told))]
+        return update
+
+    def catts_sync(state: Any, config: RunnableConfig) -> dict[str, Any]:
+        return block_on(catts(state, config))
+
+    return RunnableLambda(catts_sync, afunc=catts, name="catts")
+
+
+def _read(state: Any, name: str) -> Any:
+    """A channel of another graph's state, whether that is a mapping or an object."""
+    return state.get(name) if isinstance(state, Mapping) else getattr(state, name, None)
+
+
+def _latest(messages: Sequence[BaseMessage]) -> str:
+    said = (message.text for message in reversed(messages) if isinstance(message, HumanMessage))
+    return next((text for text in said if text.strip()), "")
+
+
+def _pictures(messages: Sequence[BaseMessage]) -> list[ImageSource]:
+    """The pictures of the latest human message that has any."""
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage):
+            blocks = [block for block in message.content_blocks if block["type"] == "image"]
+            if blocks:
+                return [_bytes(block) for block in blocks]
+    return []
+
+
+def _bytes(block: Mapping[str, Any]) -> bytes:
+    data = block.get("base64")
+    if not data:
+        raise ImageError("a picture in the messages is an address; images are not fetched: send it")
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError("a picture in the messages is not base64; encode it again") from error

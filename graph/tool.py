@@ -1,0 +1,70 @@
+"""CA-TTS as a tool of an agent."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+
+from catts.errors import ImageError, InputError
+from catts.graph.blocking import block_on
+from catts.graph.build import build_graph
+from catts.graph.context import Context
+from catts.graph.embed import ask, plain, run, summary
+
+
+def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image") -> BaseTool:
+    """CA-TTS as a tool of an agent that asks about images in `folder`.
+
+    The agent names an image by its path in `folder`; nothing outside can be opened. It gets the
+    answer with its share of the votes as text, and the `Trace` as the message's artifact. A
+    missing image is told to the agent instead of being raised.
+    """
+    root = Path(folder).resolve()
+    graph = build_graph(checkpointer=False)
+
+    async def look(
+        image: str, question: str, config: RunnableConfig, choices: list[str] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        held = context.for_one_run()
+        try:
+            asked = await asyncio.to_thread(
+                ask, held.images, _inside(root, image), question, choices or ()
+            )
+        except InputError as error:
+            raise ToolException(str(error)) from error
+        trace = await run(graph, asked, held, config)
+        return summary(trace), plain(trace)
+
+    def look_sync(
+        image: str, question: str, config: RunnableConfig, choices: list[str] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        return block_on(look(image, question, config, choices))
+
+    return StructuredTool.from_function(
+        func=look_sync,
+        coroutine=look,
+        name=name,
+        description=(
+            "Answer a question about one image. `image` is its file name, `choices` the texts of "
+            "a multiple-choice question. Says how sure the answer is."
+        ),
+        response_format="content_and_artifact",
+        handle_tool_error=True,
+    )
+
+
+def _inside(root: Path, name: str) -> Path:
+    """The file `name` in `root`; the agent's text cannot lead out of it, by links neither."""
+    try:
+        path = (root / name).resolve()
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ImageError("that is not the name of a file") from error
+    if not path.is_relative_to(root):
+        raise ImageError("images outside the folder cannot be opened; give a name in it")
+    if not found:
+        known = sorted(p.name for p in root.iterdir() if p.is_file())[:20]
+        raise ImageError(f"no such image; there are {', '.join(known) or 'none'}")
+    return path
