@@ -23,7 +23,7 @@ SAMPLE: dict[str, Any] = {
     "confidence_kind": "mean_logprob",
     "weight": 0.4,
 }
-NOISED: dict[str, Any] = {"digest": "a" * 64, "t": 1, "region": None, "seed": 0}
+NOISED: dict[str, Any] = {"digest": "a" * 64, "t": 1, "region": None, "seed": 0, "size": (24, 16)}
 DECISION: dict[str, Any] = {"step": 0, "after": (), "to": ("decide",), "rule": "accept"}
 
 
