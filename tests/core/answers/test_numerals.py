@@ -1,4 +1,4 @@
-"""Numbers read exactly and within bounds, shown in one form, and equal when one rounds the other."""
+"""Numbers read exactly and within bounds, shown in one form, equal when one rounds the other."""
 
 from fractions import Fraction
 
@@ -120,6 +120,10 @@ def test_equal_or_rounded_to_six_digits(a: str, b: str, same: bool) -> None:
 
 def test_words() -> None:
     assert [NUMBER_WORDS[w] for w in ("zero", "one", "twelve", "twenty")] == ["0", "1", "12", "20"]
-    assert (PART_WORDS["half"], PART_WORDS["third"], PART_WORDS["hundredths"]) == (2, 3, 100)
+    assert len(NUMBER_WORDS) == 21
+    ordinals = "third quarter fourth fifth sixth seventh eighth ninth tenth twelfth hundredth"
+    parts = dict(zip(ordinals.split(), (3, 4, 4, 5, 6, 7, 8, 9, 10, 12, 100), strict=True))
+    plural = {f"{word}s": count for word, count in parts.items()}
+    assert {"half": 2, "halves": 2, **parts, **plural} == PART_WORDS
     assert {"halves", "thirds", "quarters"} <= PLURAL_PARTS
     assert not {"half", "third", "quarter"} & PLURAL_PARTS
