@@ -52,6 +52,7 @@ from catts.answers.numerals import (
         ("1e60", str(10**60), ""),
         ("1e-60", f"1/{10**60}", ""),
         ("9" * 100, "9" * 100, ""),
+        ("0" * 119 + "7", "7", ""),
     ],
 )
 def test_read(text: str, value: str, rest: str) -> None:
@@ -61,7 +62,7 @@ def test_read(text: str, value: str, rest: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "x", "cm 12", "-", ".", r"\frac{1}{0}", "1/0", "1 1/0", "1e61", "1e-61", "1" + "0" * 100,
-     "0." + "0" * 99 + "1", "1" * 121],
+     "0." + "0" * 99 + "1", "0" * 120 + "7"],
 )  # fmt: skip
 def test_not_read(text: str) -> None:
     assert leading_number(text) is None
