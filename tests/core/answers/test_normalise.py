@@ -15,6 +15,9 @@ from catts.answers.normalise import normalise
         ("−3–4", "-3-4"),
         ("“a” ‘b’", "\"a\" 'b'"),
         ("１２＋３", "12+3"),
+        ("！＂＃１．５，｛ａ｝", '!"#1.5,{a}'),  # the full-width forms of ASCII
+        ("－３", "-3"),
+        ("～ ｟", "～ ｟"),  # what lies beside them
         ("2×3", r"2\times 3"),
         ("6÷2⁄1", "6/2/1"),
         ("x²+y³", "x^2+y^3"),
