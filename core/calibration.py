@@ -1,9 +1,9 @@
 """From confidence to vote weight and to the probability of being right."""
 
-import bisect
 import math
 from typing import Literal, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from catts.confidence import ConfidenceKind
@@ -43,13 +43,7 @@ class ConfidenceMap(Record):
 
     def __call__(self, confidence: float) -> float:
         """Probability of being right at `confidence`."""
-        right = bisect.bisect_left(self.x, confidence)
-        if right == 0:
-            return self.y[0]
-        if right == len(self.x):
-            return self.y[-1]
-        x0, x1, y0, y1 = self.x[right - 1], self.x[right], self.y[right - 1], self.y[right]
-        return y0 + (y1 - y0) * ((confidence - x0) / (x1 - x0))
+        return float(np.interp(confidence, self.x, self.y))
 
 
 def raw_weight(confidence: float, kind: ConfidenceKind) -> float:

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from catts.agents.expert import Candidate
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
+from catts.evals import collect
 from catts.evals.collect import Collection
 from catts.evals.items import load_items
 
@@ -35,18 +38,44 @@ def test_other_settings_are_asked_anew(engine, tmp_path):
 
 
 def test_a_killed_collection_leaves_nothing_half_done(engine, tmp_path, monkeypatch):
-    items = load_items("test", 2)
-    data = Collection(tmp_path, items, quiet=True)
+    monkeypatch.setattr(collect, "_ROWS", 4)  # two questions of two samples make a batch
+    data = Collection(tmp_path, load_items("test", 5), quiet=True)
+    ask = engine.sample_many_sync
+    batches = []
 
-    def die(*_, **__):
-        raise KeyboardInterrupt
+    def die(questions, *rest):
+        batches.append(len(questions))
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        return ask(questions, *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(engine, "sample_many_sync", die)
         with pytest.raises(KeyboardInterrupt):
             data.answers(engine, PARAMS)
-    assert not list(tmp_path.glob("*.jsonl"))
+    assert batches == [2, 2, 1]
+    assert not list(tmp_path.iterdir())
+    whole = data.answers(engine, PARAMS)
+    monkeypatch.setattr(collect, "_ROWS", 256)
+    at_once = Collection(tmp_path / "other", data.items, quiet=True).answers(engine, PARAMS)
+    assert [[s.token_ids for s in row] for row in whole] == [
+        [s.token_ids for s in row] for row in at_once
+    ]
+
+
+def test_a_collection_that_dies_while_it_is_written_is_asked_again(engine, tmp_path, monkeypatch):
+    data = Collection(tmp_path, load_items("test", 2), quiet=True)
+
+    def full(self, target):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match="disk full"):
+            data.answers(engine, PARAMS)
+    calls = engine.usage.calls
     assert len(data.answers(engine, PARAMS)) == 2
+    assert engine.usage.calls == calls + 2
 
 
 def test_a_malformed_reply_is_no_vote(engine, tmp_path):

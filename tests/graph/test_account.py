@@ -74,3 +74,60 @@ def test_plain_keeps_letters_of_every_script_and_line_breaks():
 
 async def test_accounts_are_coloured_in_a_terminal(picture):
     assert "\x1b[1;32m" in await told(picture, styled=True)
+
+
+WHOLE = r"""
+embedded/test/0 ────────────────────────────────────────────────────────────────────────
+How long?
+(A) 4
+(B) 5
+samples  drawn by scripted
+  sample  answer      top_k_mean  reasoning
+       1  3                2.000  <think>look</think>\boxed{3}
+       2  3                2.500  <think>look</think>\boxed{3 cm}
+       3  B                3.000  <think>look</think>\boxed{B}
+       4  unreadable       9.000  <think>I cannot
+plan  by the planner
+  voter → critic → self-check: so
+voter  probabilities given by scripted-expert
+  3: 0.250
+  B: 0.750
+critic  on 3
+  count again
+re-answer
+  A  <think>look</think>\boxed{4}
+self-check  lock step against noise (t = 500, seed 8336878444965273741)
+  3  <think>look</think>\boxed{3}
+route
+  → sampler  a question begins with its samples
+  → planner  the expert orders the modules
+  → voter  next in the plan
+  → critic  next in the plan
+  → reanswer  the critique is in
+  → self_check  next in the plan
+  → decide  no module is left
+voting dictionary
+  answer  samples  voter  re-answer  self-check  votes
+  3         0.600  0.125                  0.500  1.225  ████████████████
+  B         0.400  0.375                         0.775  ██████████
+  A                           0.500              0.500  ███████
+answer: 3 cm  (49% of the votes)  wrong, it is A
+a note
+60 tokens read, 30 written, 3 expert calls by scripted-expert; sampler 0.25 s, planner
+0.25 s, voter 0.25 s, critic 0.25 s, reanswer 0.25 s, self_check 0.25 s
+"""
+
+
+async def test_the_whole_account_of_a_run(picture):
+    """Votes by hand: 3 has 4.5 / 7.5 + 0.5 / 4 + 0.5, B has 3 / 7.5 + 0.5 * 3 / 4, A has 0.5."""
+    engine = ScriptedEngine((("3", 2.0), ("3 cm", 2.5), ("B", 3.0), ("", 9.0)), reanswer="4")
+    expert = ScriptedExpert(votes={"3": 0.25, "B": 0.75})
+    context = Context.of(engine, expert, routing="paper")
+    trace = await answer(picture, "How long?", choices=("4", "5"), context=context)
+    nodes = tuple(node.model_copy(update={"seconds": 0.25}) for node in trace.usage.nodes)
+    timed = trace.model_copy(update={"usage": trace.usage.model_copy(update={"nodes": nodes})})
+    console = Console(width=88)
+    with console.capture() as capture:
+        console.print(account(timed, title="embedded/test/0", gold="A", note="a note"))
+    shown = [line.rstrip() for line in capture.get().splitlines()]
+    assert shown == WHOLE.strip("\n").splitlines()

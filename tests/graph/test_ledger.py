@@ -4,7 +4,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from catts.agents.expert import Candidate
 from catts.graph.ledger import (
     Ballot,
     candidates,
@@ -192,3 +194,35 @@ def test_a_lone_answer_holds_a_share_of_exactly_one() -> None:
 def test_the_spokesman_is_the_most_confident_sample() -> None:
     said = [sample("3", 1.0, "a"), sample("4", 9.0, "b"), sample("3", 2.0, "c"), sample("3", 2.0)]
     assert spokesman(said, "3").text == "c"
+
+
+@pytest.mark.parametrize("weight", [-0.001, math.inf, math.nan])
+def test_a_ballot_adds_a_finite_weight(weight: float) -> None:
+    with pytest.raises(ValidationError, match="weight"):
+        Ballot(source="critic", answer="3", weight=weight, reason="")
+    assert Ballot(source="critic", answer="3", weight=0, reason="").weight == 0
+
+
+def test_standings_by_hand() -> None:
+    lone = sample_ballots([sample("3", 2.0)])
+    assert leader(lone) == ("3", 1.0, 1.0), "without a second, the lead is all of its votes"
+    cast = [*sample_ballots([sample("3", 3.0), sample("4", 1.0)]), *critic_ballots("4", "3", 0.25)]
+    assert leader(cast) == ("3", 0.75, 0.25)
+
+
+def test_an_answer_of_the_samples_wins_a_tie_against_one_that_no_sample_gave() -> None:
+    cast = [*sample_ballots([sample("9", 1.0), sample("8", 1.0)]), *critic_ballots("5", "8", 0.5)]
+    assert leader(cast) == ("8", 0.5, 0.0)
+
+
+def test_candidates_by_hand() -> None:
+    said = [sample("4", 2.0), sample("3", 2.0), sample(None, 9.0), sample("3", 4.0)]
+    assert candidates([*said, sample("5", None)]) == (
+        Candidate(answer="3", count=2, confidence=3.0, share=0.75),
+        Candidate(answer="4", count=1, confidence=2.0, share=0.25),
+    )
+
+
+def test_silent_samples_take_no_part_where_all_weights_are_zero() -> None:
+    said = [sample("3", 0.0), sample("4", 0.0), sample(None, 0.0), sample("5", None)]
+    assert tally(sample_ballots(said)) == {"3": 0.5, "4": 0.5}

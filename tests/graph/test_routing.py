@@ -140,3 +140,22 @@ def test_a_decision_says_what_it_came_after_and_the_router_reads_it() -> None:
     second = decide_route(state("planner", plan=PLAN, route=(first,)), policy)
     assert (second.step, second.after) == (1, ("planner",))
     assert chosen(state("planner", plan=PLAN, route=(first, second))) == ["self_check"]
+
+
+def test_a_decision_gives_the_numbers_that_it_saw() -> None:
+    accepted = decide_route(state(), Policy(accept=0.8))
+    assert accepted.reason == "the leader holds 0.80 of the samples' votes"
+    planned = decide_route(state(), Policy(accept=0.9))
+    assert (planned.rule, planned.numbers) == ("plan", {"share": 0.8})
+
+
+def test_the_rules_of_parallel() -> None:
+    policy = Policy(routing="parallel")
+    critique = CritiqueRecord(text="no", answer="3")
+    modules: tuple[Worker, ...] = ("voter", "critic", "self_check")
+    told = [
+        decide_route(state(), policy),
+        decide_route(state(*modules, critique=critique), policy),
+        decide_route(state(*modules, "reanswer", critique=critique), policy),
+    ]
+    assert [d.rule for d in told] == ["side_by_side", "reanswer", "finished"]

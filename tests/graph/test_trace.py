@@ -1,6 +1,7 @@
 import json
 import math
 import multiprocessing
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,15 @@ from PIL import Image
 from rich.console import Console
 from scripted_models import ScriptedEngine, ScriptedExpert
 
+from catts.agents.protocol import Usage
 from catts.errors import RoleError, TraceError
 from catts.graph.account import account
 from catts.graph.context import Context
 from catts.graph.embed import answer_sync
+from catts.graph.records import NodeRun
+from catts.graph.state import Output
 from catts.graph.trace import Trace, append_trace, read_traces, write_traces
+from catts.question import Question
 
 
 @pytest.fixture
@@ -154,3 +159,66 @@ def test_writers_do_not_mix_their_lines(trace: Trace, tmp_path: Path) -> None:
     for writer in writers:
         writer.join(60)
     assert list(read_traces(path)) == [trace] * 200
+
+
+def _costs(*runs: NodeRun) -> Trace:
+    output = Output(question=Question(text="?"), no_answer="sampler_failed", runs=runs)
+    return Trace.of(output, Context.of(ScriptedEngine(), ScriptedExpert()))
+
+
+def _run(node: str, calls: int, started: float, ended: float) -> NodeRun:
+    usage = Usage(calls=calls, prompt_tokens=10 * calls, completion_tokens=calls, seconds=0.25)
+    return NodeRun(node=node, status="ok", usage=usage, seconds=ended - started, started=started,
+                   ended=ended)  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_costs_by_hand() -> None:
+    runs = (
+        _run("sampler", 1, 100.0, 102.0),
+        _run("voter", 2, 103.0, 106.0),
+        _run("critic", 1, 103.0, 104.0),
+        _run("reanswer", 1, 104.0, 105.5),
+    )
+    cost = _costs(*runs).usage
+    assert cost.total == Usage(calls=5, prompt_tokens=50, completion_tokens=5, seconds=1.0)
+    assert cost.expert_calls == 3, "the voter's two and the critic's"
+    assert cost.seconds == 7.5, "side by side, each counts"
+    assert cost.latency == 6.0, "from the first start to the last end"
+    assert cost.nodes == runs
+
+
+def test_what_was_not_timed_takes_no_time() -> None:
+    assert _costs().usage.latency == 0
+    untimed = NodeRun(node="voter", status="ok", usage=Usage(), seconds=0.5)
+    assert _costs(untimed).usage.latency == 0
+    assert _costs(untimed, _run("sampler", 1, 100.0, 102.0)).usage.latency == 2.0
+    set_back = untimed.model_copy(update={"started": 100.0, "ended": 99.0})
+    assert _costs(set_back).usage.latency == 0, "the clock was set back meanwhile"
+
+
+def test_blank_lines_are_passed_over_and_counted(trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    line = trace.model_dump_json()
+    path.write_text(f"\n{line}\n  \n{line}\n")
+    assert list(read_traces(path)) == [trace, trace]
+    path.write_text(f"\n{line}\n  \n{{\n")
+    with pytest.raises(TraceError, match="line 4 is not JSON"):
+        list(read_traces(path))
+
+
+def test_a_disk_that_takes_part_of_a_trace_is_told(
+    trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:40]))
+    with pytest.raises(TraceError, match="took only part of a trace; free some space"):
+        append_trace(tmp_path / "runs.jsonl", trace)
+
+
+def test_others_may_read_a_trace_file_and_only_its_owner_writes(
+    trace: Trace, tmp_path: Path
+) -> None:
+    append_trace(tmp_path / "runs.jsonl", trace)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "runs.jsonl").stat().st_mode & 0o777 == 0o644 & ~umask

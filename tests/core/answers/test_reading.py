@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import time
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catts.answers import canonical
+from catts.answers.reading import MAX_ANSWER_CHARS, Reading, read
 from catts.question import Question
 
 FREE = Question(text="What is the value?")
@@ -131,6 +133,47 @@ def test_one_candidate(question: Question, key: str, answer: str) -> None:
 @pytest.mark.parametrize(("question", "a", "b"), TWO_CANDIDATES)
 def test_two_candidates(question: Question, a: str, b: str) -> None:
     assert canonical(a, question) != canonical(b, question)
+
+
+READ: list[tuple[Question, str, Reading]] = [
+    (FREE, "(1,)", Reading("(1,)", "words")),  # a list has two elements
+    (FREE, "[x]", Reading("[x]", "words")),
+    (FREE, "[x, 2/4]", Reading("[x, 0.5]", "math")),
+    (FREE, r"\alpha x", Reading(r"\alpha x", "math")),  # the blank ends the command
+    (FREE, r"\alpha 2 x", Reading(r"\alpha2x", "math")),
+    (FREE, "12 cm", Reading("12", "number", Fraction(12), "cm")),
+    (FREE, "$12", Reading("12", "number", Fraction(12), "$")),  # a single one is money
+    (FREE, "$12$", Reading("12", "number", Fraction(12))),
+    (FREE, "-€0.5", Reading("-0.5", "number", Fraction(-1, 2), "€")),
+    (FREE, "x = 3 m", Reading("3", "number", Fraction(3), "m", "x")),
+    (FREE, "AB = 12", Reading("12", "number", Fraction(12), "", "ab")),
+    (FREE, "50%", Reading("0.5", "number", Fraction(1, 2))),
+    (PERCENT, "50 per cent", Reading("50", "number", Fraction(50))),
+    (FREE, "7 units", Reading("7", "number", Fraction(7))),
+    (COUNT, "3 red cubes", Reading("3", "number", Fraction(3))),
+    (FREE, "3 red cubes", Reading("3 red cubes", "words")),
+    (LINE, "y = 2x", Reading("y=2x", "math")),
+    (FREE, "12 : 30 PM", Reading("12:30 pm", "words")),
+    (FREE, "9 a.m.", Reading("9 am", "words")),
+]
+
+
+@pytest.mark.parametrize(("question", "answer", "reading"), READ)
+def test_what_an_answer_says(question: Question, answer: str, reading: Reading) -> None:
+    assert read(answer, question) == reading
+
+
+def test_percents_are_read_as_they_are_asked_for() -> None:
+    assert read("50%", FREE, percent_is_unit=True).value == "50"
+    assert read("50%", PERCENT, percent_is_unit=False).value == "0.5"
+
+
+def test_an_answer_too_long_to_read_stands_for_itself() -> None:
+    longest, longer = "z" * MAX_ANSWER_CHARS, "z" * (MAX_ANSWER_CHARS + 1)
+    assert read(longest, FREE) == Reading(longest, "words")
+    unread = read(longer, FREE)
+    assert (unread.kind, unread.value[:14], len(unread.value)) == ("words", "unread answer ", 30)
+    assert read(longer, FREE) == unread != read(longer + "z", FREE)
 
 
 _PIECES = st.one_of(
