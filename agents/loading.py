@@ -44,6 +44,8 @@ class LoadedModel:
     """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
     fingerprint: str
     """Hex digest of weights, tokenizer, processor and its limit, adapter, prompts and dtype."""
+    max_pixels: int | None = None
+    """What the processor's was set to; None when it is the checkpoint's own."""
 
 
 def load_model(
@@ -114,6 +116,7 @@ def load_model(
         dtype=precision,
         folders=tuple(folders),
         fingerprint=fingerprint(folders, (prompts.hash, str(precision), *limit)),
+        max_pixels=max_pixels,
     )
 
 

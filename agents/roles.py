@@ -29,6 +29,7 @@ from catts.agents.replies import (
 )
 from catts.agents.responses import cost, refusal, reply_within, was_cut
 from catts.agents.schemas import SCHEMAS, held_to_schema
+from catts.agents.waiting import time_limit
 from catts.errors import RoleError
 from catts.names import Role
 from catts.prompts import PromptSet, format_choices, load_prompts
@@ -222,7 +223,7 @@ class ChatExpert:
         asked = self._held[role] or model
         start = time.perf_counter()
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with time_limit(timeout) as limit:
                 return await asked.ainvoke(list(messages), config={"run_name": f"catts {role}"})
         except Exception as error:
             if (message := reply_within(error)) is not None:
@@ -237,7 +238,7 @@ class ChatExpert:
                 what,
                 cause=type(error).__name__,
                 usage=usage,
-                # a local model is still busy with what it was asked: asking again would only queue
+                # a local model that was too slow once would be so again
                 transient=is_transient(error) and not isinstance(model, EngineChatModel),
             ) from None
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from catts.agents.protocol import Usage
-from catts.agents.waiting import WAITING
+from catts.agents.waiting import time_limit
 from catts.errors import (
     CattsError,
     ContextMismatchError,
@@ -159,22 +159,16 @@ def _transient(error: BaseException) -> bool:
 
 async def _in_time(name: Worker, work: Awaitable[Work], limit: float | None) -> Work:
     """Await `work` for `limit` seconds at most, its waiting for a turn at an engine left out."""
-    if limit is None:
-        return await work
-    now = asyncio.get_running_loop().time
-    timer = asyncio.timeout(limit)
-    token = WAITING.set(lambda: timer.reschedule(now() + limit))
+    timer: asyncio.Timeout | None = None
     try:
-        async with timer:
+        async with time_limit(limit) as timer:
             return await work
     except TimeoutError as error:
-        if not timer.expired():
+        if timer is None or not timer.expired():
             raise
         raise NodeTimeoutError(
             f"the {name} took longer than {limit:g} s; allow more (node_timeout), or ask for less"
         ) from error
-    finally:
-        WAITING.reset(token)
 
 
 def _given(runtime: Runtime[Context]) -> Context:

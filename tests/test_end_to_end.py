@@ -69,7 +69,8 @@ async def test_questions_at_once_do_not_mix(context):
     together = await asyncio.gather(*(ask(i, context) for i in range(32)))
     for index in (0, 13, 31):
         alone = await ask(index, context)
-        assert alone.votes == together[index].votes
+        # one batch, whose float sums differ in the last digits
+        assert alone.votes == pytest.approx(together[index].votes, rel=1e-5)
         assert [s.text for s in alone.samples] == [s.text for s in together[index].samples]
     assert len({t.question.digest for t in together}) == 32
 

@@ -20,7 +20,7 @@ from catts.agents.loading import load_model
 from catts.agents.protocol import ContrastParams, Generation, SamplingParams
 from catts.agents.spec import embedded_folder
 from catts.agents.transformers_engine import TransformersEngine
-from catts.agents.waiting import WAITING
+from catts.agents.waiting import WAITING, time_limit
 from catts.errors import EngineError
 from catts.evals.items import load_items
 from catts.perception.noise import add_noise
@@ -373,3 +373,28 @@ async def test_the_embedded_model_answers_together_as_alone() -> None:
         for ours, theirs in zip(many.samples, one.samples, strict=True):
             assert ours.confidence == pytest.approx(theirs.confidence, abs=1e-4)
     await engine.aclose()
+
+
+async def test_nested_limits_leave_the_wait_out(watched: Watched) -> None:
+    engine, params = watched.engine, SamplingParams(n=1, max_new_tokens=1)
+    await engine.complete("warm", [], params)
+
+    async def limited() -> Generation:
+        async with time_limit(5), time_limit(0.6):
+            return await engine.complete("x", [], params)
+
+    with watched.held():
+        busy = await watched.busy()
+        waiting = asyncio.create_task(limited())
+        await asyncio.sleep(0.9)
+        assert not waiting.done()
+    await waiting
+    await busy
+
+
+async def test_a_limit_ends_work_and_stops_the_decoding(watched: Watched) -> None:
+    with pytest.raises(TimeoutError):
+        async with time_limit(0.3):
+            await watched.engine.complete("on and on", [], LONG)
+    await watched.engine.complete("next", [], SHORT)
+    assert len(watched.rows) < 50_000
