@@ -65,11 +65,11 @@ async def test_the_same_seed_gives_the_same_run(context):
 
 
 async def test_questions_at_once_do_not_mix(context):
-    """32 questions together give what each gives alone."""
+    """32 questions together give what each gives alone, but for the last digits of confidence."""
     together = await asyncio.gather(*(ask(i, context) for i in range(32)))
     for index in (0, 13, 31):
         alone = await ask(index, context)
-        assert alone.votes == together[index].votes
+        assert alone.votes == pytest.approx(together[index].votes, abs=1e-6)
         assert [s.text for s in alone.samples] == [s.text for s in together[index].samples]
     assert len({t.question.digest for t in together}) == 32
 
