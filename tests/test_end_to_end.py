@@ -65,7 +65,7 @@ async def test_the_same_seed_gives_the_same_run(context):
 
 
 async def test_questions_at_once_do_not_mix(context):
-    """32 questions together give what each gives alone."""
+    """32 questions together give what each gives alone, but for the last digits of confidence."""
     together = await asyncio.gather(*(ask(i, context) for i in range(32)))
     for index in (0, 13, 31):
         alone = await ask(index, context)
