@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from catts.agents.contrast import contrastive_decode
-from catts.agents.inputs import Turn, encode
+from catts.agents.inputs import Turn, collate, encode_turn
 from catts.agents.loading import LoadedModel, load_model
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams, SamplingParams
@@ -130,7 +130,9 @@ def _contrast(loaded: LoadedModel, pictures: list[Image.Image], setting: Setting
 def _inputs(loaded: LoadedModel, pictures: list[Image.Image]) -> dict[str, Tensor]:
     """One prompt per picture, image processing included."""
     turns = [Turn("What do you see?", [picture], "bench") for picture in pictures]
-    batch = encode(turns, loaded.processor, (), loaded.dtype)
+    batch = collate(
+        [encode_turn(turn, loaded.processor, (), loaded.dtype) for turn in turns], loaded.processor
+    )
     return {name: value.to(loaded.device) for name, value in batch.inputs.items()}
 
 

@@ -1,13 +1,12 @@
 """What the expert is shown of the base model's answers, and how pictures travel to a chat model."""
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from PIL.Image import Image
 
 from catts.agents.expert import Candidate
+from catts.agents.pictures import encode
 
 MAX_ANSWER_CHARS = 200
 """Characters of a candidate that the expert sees; an answer is model output and may be anything."""
@@ -32,14 +31,9 @@ def list_candidates(candidates: Sequence[Candidate]) -> str:
 
 
 def image_blocks(images: Sequence[Image]) -> list[str | dict[str, Any]]:
-    """Pictures as LangChain's standard image content blocks: RGB PNGs in base64."""
-    return [{"type": "image", "base64": _png(i), "mime_type": "image/png"} for i in images]
-
-
-def _png(image: Image) -> str:
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    """Pictures as LangChain's standard image content blocks: see `catts.agents.pictures.encode`."""
+    made = map(encode, images)
+    return [{"type": "image", "base64": e.base64, "mime_type": e.mime_type} for e in made]
 
 
 def _one_line(text: str) -> str:

@@ -5,14 +5,19 @@ import math
 import torch
 from torch import Tensor
 
+from catts.agents.delivery import Audience, Completion, Delivery, Written
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams
-from catts.agents.sampling import Completion, Written
 from catts.agents.token_confidence import allowed_tokens, token_stats
 
 
 def contrastive_decode(
-    prefix: Prefix, params: ContrastParams, *, end_ids: tuple[int, ...], suppressed: tuple[int, ...]
+    prefix: Prefix,
+    params: ContrastParams,
+    *,
+    end_ids: tuple[int, ...],
+    suppressed: tuple[int, ...],
+    audience: Audience | None = None,
 ) -> list[Completion]:
     """Decode greedily under log p_VCD (visual contrastive decoding, arXiv 2311.16922).
 
@@ -26,9 +31,14 @@ def contrastive_decode(
         params: strength, plausibility and length.
         end_ids: tokens that end a turn.
         suppressed: tokens that are never taken.
+        audience: gets each pair's completion, in a list of its own, as soon as it has ended; pairs
+            that it names as left are cut at the next step.
 
     Returns:
         B completions.
+
+    Raises:
+        EngineError: the model gave logits that are NaN or infinite.
     """
     device = prefix.logits.device
     pairs, limit = prefix.rows // 2, params.max_new_tokens
@@ -36,17 +46,23 @@ def contrastive_decode(
     written = Written.empty(pairs, limit, device)
     ends = torch.tensor(end_ids, dtype=torch.long, device=device)
     rows = torch.arange(pairs, device=device)
+    delivery = Delivery(written, 1, audience)
     for step in range(limit):
         clean, noised = prefix.logits.float().chunk(2)
         taken = contrastive_scores(clean, noised, allowed, params).argmax(dim=-1)
-        live = written.add(rows, step, taken, token_stats(clean, taken), ends)
+        stats = token_stats(clean, taken)
+        stats = stats._replace(finite=stats.finite & noised.isfinite().all(dim=-1))
+        live = written.add(rows, step, taken, stats, ends)
+        staying = delivery.after_step(rows[live])
+        if staying is not None:
+            live = live[staying]
         if len(live) == 0 or step + 1 == limit:
             break
         if len(live) < len(rows):
             prefix.select(torch.cat([live, live + len(rows)]))
             rows, taken = rows[live], taken[live]
         prefix.extend(taken.repeat(2)[:, None])
-    return written.completions()
+    return [completion for (completion,) in delivery.finish()]
 
 
 def contrastive_scores(

@@ -17,6 +17,17 @@ class Turn(NamedTuple):
     """What seeds the draws of its completions besides the seed that the caller gives."""
 
 
+class Encoded(NamedTuple):
+    """Model inputs of one turn."""
+
+    inputs: dict[str, Tensor]
+    """What the processor made; `input_ids` and `attention_mask` are (1, L)."""
+    length: int
+    """Its tokens L, visual tokens among them."""
+    key: str
+    """The turn's."""
+
+
 class Batch(NamedTuple):
     """Model inputs of B turns."""
 
@@ -26,52 +37,20 @@ class Batch(NamedTuple):
     """Tokens of each turn without padding, visual tokens among them."""
 
 
-def encode(
-    turns: Sequence[Turn], processor: Any, reserved: Sequence[str], dtype: torch.dtype
-) -> Batch:
-    """Encode user turns, each ended by what opens the model's reply.
+def encode_turn(turn: Turn, processor: Any, reserved: Sequence[str], dtype: torch.dtype) -> Encoded:
+    """Encode a user turn, ended by what opens the model's reply.
 
     Every turn goes through the processor alone: a processor call that pads leaves the tokenizer
     padding in all later calls.
 
     Args:
-        turns: B of them, at least one.
+        turn: what to encode.
         processor: the checkpoint's processor; its tokenizer has a chat template.
         reserved: texts of the tokens that mean something to the chat format or the vision tower. A
             text that spells one is shown with a space in it, so neither a user nor a model's
             critique can open a turn or fake an image.
         dtype: dtype of the pixels.
     """
-    encoded = [_encode_one(turn, processor, reserved) for turn in turns]
-    lengths = tuple(item["input_ids"].shape[1] for item in encoded)
-    longest = max(lengths)
-    pad = processor.tokenizer.pad_token_id or 0
-    columns: dict[str, list[Tensor]] = {}
-    for item, length in zip(encoded, lengths, strict=True):
-        for name, value in item.items():
-            if value.shape == (1, length):
-                fill = pad if name == "input_ids" else 0
-                value = torch.nn.functional.pad(value, (longest - length, 0), value=fill)
-            elif value.is_floating_point():
-                value = value.to(dtype)
-            columns.setdefault(name, []).append(value)
-    return Batch({name: torch.cat(values) for name, values in columns.items()}, lengths)
-
-
-def seen_size(image: Image, processor: Any) -> tuple[int, int]:
-    """Width and height in pixels that the processor scales `image` to.
-
-    A processor that reports no grid of patches tells no size: then it is the image's own.
-    """
-    vision = processor.image_processor
-    grid = vision(images=[image.convert("RGB")], return_tensors="pt").get("image_grid_thw")
-    if grid is None:
-        return image.size
-    _, rows, columns = grid[0].tolist()
-    return columns * vision.patch_size, rows * vision.patch_size
-
-
-def _encode_one(turn: Turn, processor: Any, reserved: Sequence[str]) -> dict[str, Tensor]:
     text = turn.text
     for spelling in reserved:
         text = text.replace(spelling, f"{spelling[0]} {spelling[1:]}")
@@ -80,4 +59,24 @@ def _encode_one(turn: Turn, processor: Any, reserved: Sequence[str]) -> dict[str
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
     images = [image.convert("RGB") for image in turn.images] or None
-    return dict(processor(text=[prompt], images=images, return_tensors="pt"))
+    made = processor(text=[prompt], images=images, return_tensors="pt")
+    inputs = {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in made.items()
+    }
+    return Encoded(inputs, inputs["input_ids"].shape[1], turn.key)
+
+
+def collate(encoded: Sequence[Encoded], processor: Any) -> Batch:
+    """Turns that were encoded, at least one, as one batch."""
+    lengths = tuple(item.length for item in encoded)
+    longest = max(lengths)
+    pad = processor.tokenizer.pad_token_id or 0
+    columns: dict[str, list[Tensor]] = {}
+    for item in encoded:
+        for name, value in item.inputs.items():
+            if value.shape == (1, item.length) and not value.is_floating_point():
+                fill = pad if name == "input_ids" else 0
+                value = torch.nn.functional.pad(value, (longest - item.length, 0), value=fill)
+            columns.setdefault(name, []).append(value)
+    return Batch({name: torch.cat(values) for name, values in columns.items()}, lengths)

@@ -9,7 +9,10 @@ from typing import Any
 import torch
 
 from catts.agents.card import ModelCard, read_card
+from catts.agents.fingerprint import fingerprint
 from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
+from catts.agents.picture_size import limit_pixels
+from catts.agents.readout import read_out_in_float32
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
 from catts.errors import ModelSpecError
 from catts.prompts import PromptSet, load_prompts
@@ -35,9 +38,12 @@ class LoadedModel:
     card: ModelCard
     prompts: PromptSet
     device: torch.device
+    """Where inputs go: the input embeddings' device, or the one that they are moved to for use."""
     dtype: torch.dtype
     folders: tuple[Path, ...]
     """Folders that it was read from: the checkpoint's, then the adapter's if there is one."""
+    fingerprint: str
+    """Hex digest of weights, tokenizer, processor and its limit, adapter, prompts and dtype."""
 
 
 def load_model(
@@ -45,16 +51,24 @@ def load_model(
     *,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
     prompts: PromptSet | None = None,
+    max_pixels: int | None = None,
 ) -> LoadedModel:
     """Load an image-text-to-text checkpoint of transformers.
 
     Args:
         spec: a local folder (a checkpoint, or a LoRA adapter of one), or a hub id `org/name`.
-        device: a torch device; by default `cuda` where there is one, else `cpu`.
+        device: a torch device, which the weights are read to; by default `cuda` where there is one,
+            else `cpu`. `auto` lets accelerate spread the weights over all GPUs, and what does not
+            fit there over memory and disk.
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, where 16 bits are
-            slow, and the checkpoint's own elsewhere.
+            slow, and the checkpoint's own elsewhere. Logits are in float32 in any case.
+        attn_implementation: how attention is computed, as transformers names it: `eager`, `sdpa`,
+            `flash_attention_2`; by default what transformers chooses.
         prompts: the prompt set to ask with, instead of the shipped one that the card names.
+        max_pixels: largest picture, width times height, that the processor gives the model; larger
+            ones are scaled down. By default the checkpoint's own; Qwen-VL and its kin have one.
 
     Raises:
         ModelSpecError: there is no such model, it cannot be loaded, or the device is missing.
@@ -79,10 +93,16 @@ def load_model(
             PromptMismatchWarning,
             stacklevel=2,
         )
-    model, processor = _read_checkpoint(folders[0], wanted)
+    settings = {"dtype": wanted, "device_map": "auto" if device == "auto" else str(where)}
+    if attn_implementation is not None:
+        settings["attn_implementation"] = _attention(attn_implementation)
+    model, processor = _read_checkpoint(folders[0], settings, max_pixels)
     if len(folders) == 2:
         model = _apply_adapter(model, folder)
-    model = model.to(where).eval()
+    model.eval()
+    read_out_in_float32(model)
+    precision = next(model.parameters()).dtype
+    limit = () if max_pixels is None else (f"max_pixels={max_pixels}",)
     return LoadedModel(
         name=card.name or Path(str(spec)).name,
         model=model,
@@ -90,22 +110,39 @@ def load_model(
         vocabulary=read_vocabulary(model, processor),
         card=card,
         prompts=prompts,
-        device=where,
-        dtype=next(model.parameters()).dtype,
+        device=_input_device(model),
+        dtype=precision,
         folders=tuple(folders),
+        fingerprint=fingerprint(folders, (prompts.hash, str(precision), *limit)),
     )
 
 
 def _device(device: str | None) -> torch.device:
-    if device is None:
+    if device is None or device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         where = torch.device(device)
     except RuntimeError as error:
-        raise ModelSpecError(f"{device!r} is no device: give `cpu` or `cuda`") from error
+        raise ModelSpecError(f"{device!r} is no device: give `cpu`, `cuda` or `auto`") from error
     if where.type == "cuda" and not torch.cuda.is_available():
         raise ModelSpecError(f"no GPU that torch can use for {device!r}: give `cpu`")
     return where
+
+
+def _attention(name: str) -> str:
+    if "/" in name:
+        raise ModelSpecError(
+            f"the attention {name!r} would be code from the hub, which is never run: give sdpa or "
+            "eager, or flash_attention_2 where flash-attn is installed"
+        )
+    return name
+
+
+def _input_device(model: Any) -> torch.device:
+    embeddings = model.get_input_embeddings()
+    # weights that accelerate keeps elsewhere are moved to this device for each use
+    moved_to = getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None)
+    return torch.device(embeddings.weight.device if moved_to is None else moved_to)
 
 
 def hide_progress() -> None:
@@ -150,7 +187,9 @@ def _adapter_base(folder: Path) -> str:
     return str(relative) if relative.is_dir() else base
 
 
-def _read_checkpoint(folder: Path, dtype: torch.dtype | str) -> tuple[Any, Any]:
+def _read_checkpoint(
+    folder: Path, settings: dict[str, Any], max_pixels: int | None
+) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if not any(folder.glob("*.safetensors")):
@@ -160,16 +199,25 @@ def _read_checkpoint(folder: Path, dtype: torch.dtype | str) -> tuple[Any, Any]:
         )
     try:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        if max_pixels is not None:
+            limit_pixels(processor, max_pixels)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
-            dtype=dtype,
+            **settings,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
         )
+    except ModelSpecError:
+        raise
     except Exception as error:  # a folder of any content can fail in any of transformers' layers
         reason = (str(error).strip().splitlines() or [""])[0]
+        if "attn_implementation" in settings and isinstance(error, (ImportError, ValueError)):
+            raise ModelSpecError(
+                f"{folder} does not load with the attention {settings['attn_implementation']!r}: "
+                f"{reason}; give sdpa or eager, or leave attn_implementation out"
+            ) from error
         raise ModelSpecError(
             f"{folder} is no image-text-to-text checkpoint that transformers loads: "
             f"{type(error).__name__}: {reason}"

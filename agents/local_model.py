@@ -1,18 +1,18 @@
 """A loaded checkpoint at work: turns in; samples, contrasts and scores out; blocking."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
 
 import torch
-from PIL.Image import Image
 
 from catts.agents.answer_span import answer_tokens
 from catts.agents.contrast import contrastive_decode
-from catts.agents.inputs import Batch, Turn, encode, seen_size
+from catts.agents.delivery import Completion
+from catts.agents.inputs import Encoded, Turn, collate, encode_turn
 from catts.agents.loading import LoadedModel
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams, Score
-from catts.agents.sampling import Completion, decode
+from catts.agents.sampling import decode
 from catts.agents.scoring import score_completions
 from catts.confidence import ConfidenceKind, sequence_confidences
 from catts.errors import EngineError
@@ -25,81 +25,112 @@ class Drawn(NamedTuple):
     prompt_tokens: int
 
 
+class DrawnAudience(Protocol):
+    """Who waits for the turns, or pairs of turns, of a batch; they are named by their index."""
+
+    def left(self) -> Collection[int]:
+        """Those that nobody waits for any more; asked at every step."""
+
+    def served(self, turn: int, drawn: Drawn) -> None:
+        """Take what was drawn for one, as soon as it has ended or was cut."""
+
+
+class _Translated(NamedTuple):
+    """An audience of samples as one of plain completions."""
+
+    audience: DrawnAudience
+    drawn: Callable[[int, list[Completion]], Drawn]
+
+    def left(self) -> Collection[int]:
+        return self.audience.left()
+
+    def served(self, prompt: int, completions: list[Completion]) -> None:
+        self.audience.served(prompt, self.drawn(prompt, completions))
+
+
 class LocalModel:
     """What `TransformersEngine` asks of its checkpoint, without threads, prompts or accounts."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
 
-    def seen_size(self, image: Image) -> tuple[int, int]:
-        """Width and height in pixels at which the model sees `image`."""
-        return seen_size(image, self._loaded.processor)
+    def encode(self, turn: Turn) -> Encoded:
+        """A turn as the model's inputs, on the CPU."""
+        loaded = self._loaded
+        return encode_turn(turn, loaded.processor, loaded.vocabulary.reserved, loaded.dtype)
 
     @torch.inference_mode()
-    def sample(self, turns: Sequence[Turn], params: SamplingParams) -> list[Drawn]:
-        """Draw `params.n` completions of each turn, all turns as one batch."""
-        if not turns:
-            return []
-        batch = self._encode(turns)
+    def sample(
+        self, turns: Sequence[Encoded], params: SamplingParams, audience: DrawnAudience
+    ) -> None:
+        """Draw `params.n` completions of each turn, all turns as one batch, for the audience."""
         vocabulary = self._loaded.vocabulary
-        decoded = decode(
-            Prefix.read(self._loaded.model, batch.inputs),
+        repeats = params.n if params.temperature == 0 else 1
+
+        def drawn(turn: int, completions: list[Completion]) -> Drawn:
+            return Drawn(tuple(map(self._sample, completions)) * repeats, turns[turn].length)
+
+        decode(
+            self._read(turns),
             params,
             [turn.key for turn in turns],
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
+            audience=_Translated(audience, drawn),
         )
-        return [
-            Drawn(tuple(map(self._sample, completions)), length)
-            for completions, length in zip(decoded, batch.lengths, strict=True)
-        ]
 
     @torch.inference_mode()
     def contrast(
-        self, clean: Sequence[Turn], noised: Sequence[Turn], params: ContrastParams
-    ) -> list[Drawn]:
+        self,
+        clean: Sequence[Encoded],
+        noised: Sequence[Encoded],
+        params: ContrastParams,
+        audience: DrawnAudience,
+    ) -> None:
         """Decode each clean turn in lock-step against its noised one, all pairs as one batch."""
-        if not clean:
-            return []
-        batch = self._encode([*clean, *noised])
         vocabulary = self._loaded.vocabulary
-        completions = contrastive_decode(
-            Prefix.read(self._loaded.model, batch.inputs),
+
+        def drawn(pair: int, completions: list[Completion]) -> Drawn:
+            read = clean[pair].length + noised[pair].length
+            return Drawn(tuple(map(self._sample, completions)), read)
+
+        contrastive_decode(
+            self._read([*clean, *noised]),
             params,
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
+            audience=_Translated(audience, drawn),
         )
-        return [
-            Drawn((self._sample(completion),), sum(batch.lengths[i :: len(clean)]))
-            for i, completion in enumerate(completions)
-        ]
 
     @torch.inference_mode()
     def score(
-        self, turn: Turn, completions: Sequence[Sequence[int]]
+        self,
+        turn: Encoded,
+        completions: Sequence[Sequence[int]],
+        given_up: Callable[[], bool],
     ) -> tuple[tuple[Score, ...], int]:
         """Scores of the completions of one turn, and the tokens that were read for them.
 
         Raises:
-            EngineError: a token id lies outside the vocabulary.
+            EngineError: a token id lies outside the vocabulary, or the scoring is given up.
         """
-        batch = self._encode([turn])
-        prefix = Prefix.read(self._loaded.model, batch.inputs)
+        prefix = self._read([turn])
         vocabulary = prefix.logits.shape[-1]
         if any(not 0 <= token < vocabulary for ids in completions for token in ids):
             raise EngineError(f"a token id lies outside the vocabulary of {vocabulary} tokens")
-        scored = score_completions(prefix, completions, end_ids=self._loaded.vocabulary.end_ids)
+        scored = score_completions(
+            prefix, completions, end_ids=self._loaded.vocabulary.end_ids, given_up=given_up
+        )
         scores = tuple(
             Score(logprobs=completion.logprobs, confidence=self._confidence(completion))
             for completion in scored
         )
-        return scores, batch.lengths[0] + sum(map(len, completions))
+        return scores, turn.length + sum(map(len, completions))
 
-    def _encode(self, turns: Sequence[Turn]) -> Batch:
-        loaded = self._loaded
-        batch = encode(turns, loaded.processor, loaded.vocabulary.reserved, loaded.dtype)
-        inputs = {name: value.to(loaded.device) for name, value in batch.inputs.items()}
-        return batch._replace(inputs=inputs)
+    def _read(self, turns: Sequence[Encoded]) -> Prefix:
+        batch = collate(turns, self._loaded.processor)
+        inputs = {name: value.to(self._loaded.device) for name, value in batch.inputs.items()}
+        return Prefix.read(self._loaded.model, inputs)
 
     def _sample(self, completion: Completion) -> Sample:
         ids = completion.token_ids

@@ -8,7 +8,7 @@ from catts.errors import ModelSpecError
 DTYPES = ("float32", "bfloat16", "float16")
 
 # a device that torch may have here or in another build of it; whether it is there, torch says
-_DEVICE = re.compile(r"(?:cpu|cuda|mps|xpu|hpu|npu|mtia|xla)(?::\d+)?")
+_DEVICE = re.compile(r"(?:auto|cpu|cuda|mps|xpu|hpu|npu|mtia|xla)(?::\d+)?")
 
 
 def check_placing(device: str | None, dtype: str | None) -> None:
@@ -18,7 +18,7 @@ def check_placing(device: str | None, dtype: str | None) -> None:
         ModelSpecError: there is none of that name.
     """
     if device is not None and not _DEVICE.fullmatch(device):
-        raise ModelSpecError(f"{device!r} is no device: give `cpu` or `cuda`")
+        raise ModelSpecError(f"{device!r} is no device: give `cpu`, `cuda` or `auto`")
     if dtype is not None and dtype not in DTYPES:
         raise ModelSpecError(f"dtype {dtype!r} is none of {', '.join(DTYPES)}")
 

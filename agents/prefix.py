@@ -67,7 +67,9 @@ class Prefix:
 
     def select(self, rows: Tensor) -> None:
         """Keep only the given rows, an int64 tensor of indices."""
-        self._cache.batch_select_indices(rows)
+        # layers on several devices each index their own part of the cache: from the CPU all can
+        spread = getattr(self._model, "hf_device_map", None) is not None
+        self._cache.batch_select_indices(rows.cpu() if spread else rows)
         self._next = self._next[rows]
         self.logits = self.logits[rows]
         if self._mask is not None:

@@ -28,6 +28,8 @@ class Usage(Record):
     """Tokens written, over all samples."""
     seconds: float = Field(default=0.0, ge=0)
     """Wall-clock seconds from asking to answer, waiting for the engine included."""
+    queued: float = Field(default=0.0, ge=0)
+    """Seconds of these before the engine began: it was serving other calls."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -35,6 +37,7 @@ class Usage(Record):
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             seconds=self.seconds + other.seconds,
+            queued=self.queued + other.queued,
         )
 
 
@@ -63,7 +66,8 @@ class SamplingParams(Record):
     max_new_tokens: int = Field(default=512, ge=1)
     """Longest completion, in tokens."""
     seed: int = Field(default=0, ge=0)
-    """The same seed, request and engine give the same completions, bit for bit."""
+    """The same seed, request and engine give the same completions. Whether a call is decoded alone
+    or beside others may show in the last digits of their confidence."""
 
 
 class Generation(Record):
@@ -112,7 +116,11 @@ class Capabilities(Record):
 
 @runtime_checkable
 class Engine(Protocol):
-    """A base model. Raises `EngineError` when it cannot produce what was asked."""
+    """A base model. Raises `EngineError` when it cannot produce what was asked.
+
+    A call that waits for its turn calls `catts.agents.waiting.WAITING` (`served` does so), since
+    the graph's time limits leave waiting out; one that is cancelled costs no further work.
+    """
 
     @property
     def name(self) -> str:
@@ -161,10 +169,7 @@ class Engine(Protocol):
         """Decode against the noised images; `candidates` serve engines that can only score."""
 
     async def score(
-        self,
-        question: Question,
-        images: Sequence[Image],
-        completions: Sequence[Sequence[int]],
+        self, question: Question, images: Sequence[Image], completions: Sequence[Sequence[int]]
     ) -> tuple[Score, ...]:
         """Score completions given as token ids, under these images (clean or noised)."""
 

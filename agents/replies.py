@@ -1,12 +1,13 @@
 """From a role's reply, which is untrusted text, to a checked record.
 
 The JSON may stand bare, in a code fence or within prose, after reasoning in `<think>` or without;
-the last object that has the wanted field counts. Only `json` reads it, within fixed bounds.
+the last object that has the wanted field counts. Only `json` reads it, within fixed bounds. Where a
+reply comes as an object, the `read_` functions check it as the `parse_` functions do.
 """
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from catts.agents.expert import Critique, Plan, Vote
@@ -36,8 +37,12 @@ def parse_plan(text: str) -> Plan:
     Raises:
         ReplyError: `order` is not a permutation of the modules.
     """
-    fields = _object_with("order", text)
-    order = fields["order"]
+    return read_plan(object_with("order", text))
+
+
+def read_plan(fields: Mapping[str, Any]) -> Plan:
+    """`parse_plan` of a reply whose JSON object has been found."""
+    order = fields.get("order")
     names = [_module(item) for item in order] if isinstance(order, list) else []
     known = tuple(name for name in names if name is not None)
     if len(known) != len(names) or sorted(known) != sorted(MODULES):
@@ -56,7 +61,12 @@ def parse_vote(text: str, candidates: int) -> Vote:
     Raises:
         ReplyError: there is not one finite, non-negative number for each candidate, or all are 0.
     """
-    given = _object_with("probabilities", text)["probabilities"]
+    return read_vote(object_with("probabilities", text), candidates)
+
+
+def read_vote(fields: Mapping[str, Any], candidates: int) -> Vote:
+    """`parse_vote` of a reply whose JSON object has been found."""
+    given = fields.get("probabilities")
     if isinstance(given, dict):
         given = _in_order(given, candidates)
     if not isinstance(given, list):
@@ -81,13 +91,25 @@ def parse_critique(text: str) -> Critique:
     Raises:
         ReplyError: the critique is missing, not a text, or blank.
     """
-    critique = _object_with("critique", text)["critique"]
+    return read_critique(object_with("critique", text))
+
+
+def read_critique(fields: Mapping[str, Any]) -> Critique:
+    """`parse_critique` of a reply whose JSON object has been found."""
+    critique = fields.get("critique")
     if not _is_text(critique):
         raise ReplyError('"critique" must be a text that is not empty')
     return Critique(text=_cut(critique, MAX_CRITIQUE_CHARS))
 
 
-def _object_with(field: str, text: str) -> dict[str, Any]:
+def object_with(field: str, text: str) -> dict[str, Any]:
+    """The last JSON object in `text`, after its reasoning, that has `field`.
+
+    Raises:
+        ReplyError: there is none, or the text is too long.
+    """
+    if (whole := _whole_object(text)) is not None and field in whole:
+        return whole  # its strings may speak of </think> or hold objects themselves
     _, closed, rest = text.rpartition("</think>")
     if not closed and "<think>" in text:
         raise ReplyError("the reply ends inside <think>, before any JSON object")
@@ -104,6 +126,17 @@ def _object_with(field: str, text: str) -> dict[str, Any]:
             f'the JSON object has no "{field}"' if some else "there is no valid JSON object in it"
         )
     return found
+
+
+def _whole_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that `text` is, if it is nothing else."""
+    if len(text) > MAX_REPLY_CHARS:
+        return None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

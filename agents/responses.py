@@ -1,9 +1,10 @@
-"""What a provider's response says beside its text: that it was refused, or what it cost."""
+"""What a provider's response says beside its text: that it was refused or cut, what it cost."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata
 
 from catts.agents.protocol import Usage
 
@@ -19,7 +20,8 @@ _WITHHELD = frozenset(
     }
 )
 """Reasons to end a reply that are refusals, whatever text came before."""
-_ENDED = frozenset({"stop", "STOP", "length", "MAX_TOKENS", "end_turn", "max_tokens"})
+_CUT = frozenset({"length", "MAX_TOKENS", "max_tokens"})
+_ENDED = frozenset({"stop", "STOP", "end_turn"}) | _CUT
 """Reasons that an empty reply may have and not be refused."""
 
 
@@ -33,9 +35,37 @@ def refusal(message: AIMessage) -> str:
     said = message.additional_kwargs.get("refusal") or _refusal_block(message.content)
     if said:
         return str(said)
-    reason = metadata.get("finish_reason") or metadata.get("stop_reason")
+    reason = _reason(message)
     empty = not message.text.strip() and not message.tool_calls
     return str(reason) if reason in _WITHHELD or (empty and reason and reason not in _ENDED) else ""
+
+
+def was_cut(message: AIMessage) -> bool:
+    """Whether the reply ended at the most tokens that it might have."""
+    return _reason(message) in _CUT
+
+
+def reply_within(error: Exception) -> AIMessage | None:
+    """The reply that `error` holds, if it holds one.
+
+    OpenAI's client raises a structured reply that was cut or filtered, where it returns any other.
+    """
+    completion = getattr(error, "completion", None)
+    choices = getattr(completion, "choices", None)
+    if not choices:
+        return None
+    usage = getattr(completion, "usage", None)
+    return AIMessage(
+        content=choices[0].message.content or "",
+        response_metadata={"finish_reason": choices[0].finish_reason},
+        usage_metadata=UsageMetadata(
+            input_tokens=usage.prompt_tokens,
+            output_tokens=usage.completion_tokens,
+            total_tokens=usage.total_tokens,
+        )
+        if usage is not None
+        else None,
+    )
 
 
 def cost(message: AIMessage, seconds: float) -> Usage:
@@ -47,6 +77,11 @@ def cost(message: AIMessage, seconds: float) -> Usage:
         completion_tokens=tokens["output_tokens"] if tokens else 0,
         seconds=seconds,
     )
+
+
+def _reason(message: AIMessage) -> object:
+    metadata = message.response_metadata
+    return metadata.get("finish_reason") or metadata.get("stop_reason")
 
 
 def _refusal_block(content: Any) -> object:

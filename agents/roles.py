@@ -5,10 +5,12 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.base import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import Runnable
 from PIL.Image import Image
 
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
@@ -17,8 +19,16 @@ from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
 from catts.agents.failures import clean, describe, is_refusal, is_transient, secrets_of
 from catts.agents.identity import identity_of
 from catts.agents.protocol import Usage
-from catts.agents.replies import MAX_REPLY_CHARS, ReplyError, parse_critique, parse_plan, parse_vote
-from catts.agents.responses import cost, refusal
+from catts.agents.replies import (
+    MAX_REPLY_CHARS,
+    ReplyError,
+    object_with,
+    read_critique,
+    read_plan,
+    read_vote,
+)
+from catts.agents.responses import cost, refusal, reply_within, was_cut
+from catts.agents.schemas import SCHEMAS, held_to_schema
 from catts.errors import RoleError
 from catts.names import Role
 from catts.prompts import PromptSet, format_choices, load_prompts
@@ -26,6 +36,8 @@ from catts.question import Question
 
 ROLE_TIMEOUT = 120.0
 """Seconds that one request may take unless the caller says otherwise."""
+
+_FIELDS: dict[Role, str] = {"planner": "order", "voter": "probabilities", "critic": "critique"}
 
 _Reply = TypeVar("_Reply", Plan, Vote, Critique)
 
@@ -36,8 +48,9 @@ class ChatExpert:
     A role asks once, with all pictures of the question and then the text. A malformed reply is
     answered with what is wrong with it, once; a second one, or a request that fails, is a
     `RoleError`, which says whether asking again may help (`transient`). Only those two requests are
-    made: retries of a transport are the chat model's own (`max_retries`). The caller's LangChain
-    callbacks reach the models as in any LangGraph node.
+    made: retries of a transport are the chat model's own (`max_retries`). A model that LangChain
+    knows to support structured output is held to the role's JSON schema; any other writes its JSON
+    as text. The caller's LangChain callbacks reach the models as in any LangGraph node.
     """
 
     def __init__(
@@ -67,6 +80,9 @@ class ChatExpert:
             "planner": planner,
             "voter": voter,
             "critic": critic,
+        }
+        self._held: dict[Role, Runnable[LanguageModelInput, Any] | None] = {
+            role: held_to_schema(model, role) for role, model in self._models.items()
         }
         self._prompts = prompts if prompts is not None else load_prompts("default")
         self._timeouts: dict[Role, float | None] = {
@@ -102,9 +118,10 @@ class ChatExpert:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over the name, each role's model and its settings, and the prompts."""
+        """SHA-256 (hex) over the name, prompts, and each role's model, settings and schema."""
         models = {role: identity_of(model) for role, model in self._models.items()}
-        content = json.dumps([self.name, models, self._prompts.hash], sort_keys=True)
+        schemas = {role: SCHEMAS[role] for role, held in self._held.items() if held is not None}
+        content = json.dumps([self.name, models, schemas, self._prompts.hash], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     async def plan(
@@ -117,7 +134,7 @@ class ChatExpert:
             choices=format_choices(question.choices),
             candidates=list_candidates(candidates),
         )
-        return await self._ask("planner", text, images, parse_plan)
+        return await self._ask("planner", text, images, read_plan)
 
     async def vote(
         self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
@@ -130,7 +147,7 @@ class ChatExpert:
             candidates=list_answers(candidates),
         )
         return await self._ask(
-            "voter", text, images, lambda reply: parse_vote(reply, len(candidates))
+            "voter", text, images, lambda fields: read_vote(fields, len(candidates))
         )
 
     async def criticise(
@@ -144,7 +161,7 @@ class ChatExpert:
             answer=answer,
             reasoning=reasoning,
         )
-        return await self._ask("critic", text, images, parse_critique)
+        return await self._ask("critic", text, images, read_critique)
 
     async def aclose(self) -> None:
         """Free what the expert owns; calling it twice is harmless."""
@@ -153,7 +170,11 @@ class ChatExpert:
             await on_close()
 
     async def _ask(
-        self, role: Role, text: str, images: Sequence[Image], parse: Callable[[str], _Reply]
+        self,
+        role: Role,
+        text: str,
+        images: Sequence[Image],
+        read: Callable[[Mapping[str, Any]], _Reply],
     ) -> RoleResult[_Reply]:
         content = await asyncio.to_thread(image_blocks, images)
         content.append({"type": "text", "text": text})
@@ -161,45 +182,64 @@ class ChatExpert:
         usage = Usage()
         problem = ""
         for attempt in (1, 2):
-            reply, usage = await self._request(role, messages, usage)
+            message, arguments, usage = await self._request(role, messages, usage)
+            reply = str(message.text)
             try:
-                return RoleResult(reply=parse(reply), usage=usage, attempts=attempt)
+                fields = object_with(_FIELDS[role], reply) if arguments is None else arguments
+                return RoleResult(reply=read(fields), usage=usage, attempts=attempt)
             except ReplyError as error:
                 problem = str(error)
             # providers refuse a turn without text
-            messages.append(AIMessage(content=reply[:MAX_REPLY_CHARS] or "(nothing)"))
+            said = reply or ("(nothing)" if arguments is None else json.dumps(dict(arguments)))
+            messages.append(AIMessage(content=said[:MAX_REPLY_CHARS]))
             messages.append(HumanMessage(content=self._prompts.render("retry", error=problem)))
+        if was_cut(message):
+            problem += "; it was cut at its most tokens, so allow more"
         raise RoleError(
             role, f"malformed reply, twice: {problem}", cause=ReplyError.__name__, usage=usage
         )
 
     async def _request(
         self, role: Role, messages: Sequence[BaseMessage], spent: Usage
-    ) -> tuple[str, Usage]:
-        """The reply's text, and what it cost on top of `spent`. Raises no error but RoleError."""
+    ) -> tuple[AIMessage, Mapping[str, Any] | None, Usage]:
+        """The reply, its fields where it came as a tool's arguments, and `spent` plus its cost.
+
+        Raises no error but RoleError.
+        """
+        start = time.perf_counter()
+        result = await self._invoke(role, messages, spent)
+        message: AIMessage = result["raw"] if isinstance(result, dict) else result
+        spent += cost(message, time.perf_counter() - start)
+        if refused := refusal(message):
+            raise self._refused(role, refused, spent)
+        # LangChain completes JSON that breaks off; the text is read as it is, wherever there is one
+        parsed = result["parsed"] if isinstance(result, dict) and message.tool_calls else None
+        return message, parsed if isinstance(parsed, Mapping) else None, spent
+
+    async def _invoke(self, role: Role, messages: Sequence[BaseMessage], spent: Usage) -> Any:
+        """What the model returns: a message, or a dict with it where it is held to a schema."""
         model, timeout = self._models[role], self._timeouts[role]
+        asked = self._held[role] or model
         start = time.perf_counter()
         try:
             async with asyncio.timeout(timeout) as limit:
-                message = await model.ainvoke(list(messages), config={"run_name": f"catts {role}"})
+                return await asked.ainvoke(list(messages), config={"run_name": f"catts {role}"})
         except Exception as error:
-            spent += Usage(calls=1, seconds=time.perf_counter() - start)
+            if (message := reply_within(error)) is not None:
+                return message
+            usage = spent + Usage(calls=1, seconds=time.perf_counter() - start)
             if is_refusal(error):
-                raise self._refused(role, describe(error, model), spent) from None
+                raise self._refused(role, describe(error, model), usage) from None
             what = f"no reply in {timeout:g} s" if limit.expired() else describe(error, model)
             # the provider's error may hold keys: it must not hang on to ours
             raise RoleError(
                 role,
                 what,
                 cause=type(error).__name__,
-                usage=spent,
+                usage=usage,
                 # a local model is still busy with what it was asked: asking again would only queue
                 transient=is_transient(error) and not isinstance(model, EngineChatModel),
             ) from None
-        spent += cost(message, time.perf_counter() - start)
-        if refused := refusal(message):
-            raise self._refused(role, refused, spent)
-        return str(message.text), spent
 
     def _refused(self, role: Role, why: str, usage: Usage) -> RoleError:
         said = clean(why, secrets_of(self._models[role]))

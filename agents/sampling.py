@@ -1,72 +1,18 @@
 """The decoding loop: n completions of each prompt from one prefill, confidence taken on the way."""
 
 import hashlib
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from catts.agents.delivery import Audience, Completion, Delivery, Written
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import SamplingParams
-from catts.agents.token_confidence import TokenStats, allowed_tokens, token_stats
+from catts.agents.token_confidence import allowed_tokens, token_stats
 
 _COMPACT_BELOW = 0.75
 """Share of rows still decoding below which the ended ones leave the batch. Leaving costs one copy
 of the cache; a row that stays costs its share of every further step."""
-
-
-class Completion(NamedTuple):
-    """One decoded completion as plain numbers, T tokens long, the end-of-turn token included."""
-
-    token_ids: tuple[int, ...]
-    confidence: tuple[float, ...]
-    """c_t of each token."""
-    logprobs: tuple[float, ...]
-    """Raw log-probability of each token."""
-    ended: bool
-    """Whether it ended its turn, rather than being cut."""
-
-
-class Written(NamedTuple):
-    """What R rows have written so far, at most `limit` tokens each."""
-
-    tokens: Tensor
-    """(R, limit), int64."""
-    stats: TokenStats
-    """Two tensors of shape (R, limit)."""
-    lengths: Tensor
-    ended: Tensor
-
-    @classmethod
-    def empty(cls, rows: int, limit: int, device: torch.device) -> "Written":
-        """Nothing written yet."""
-        return cls(
-            torch.zeros(rows, limit, dtype=torch.long, device=device),
-            TokenStats(*(torch.zeros(rows, limit, device=device) for _ in range(2))),
-            torch.zeros(rows, dtype=torch.long, device=device),
-            torch.zeros(rows, dtype=torch.bool, device=device),
-        )
-
-    def add(
-        self, rows: Tensor, step: int, taken: Tensor, stats: TokenStats, ends: Tensor
-    ) -> Tensor:
-        """Write one token in each of `rows`; returns which of them (by index) go on."""
-        self.tokens[rows, step] = taken
-        self.stats.confidence[rows, step] = stats.confidence
-        self.stats.logprobs[rows, step] = stats.logprobs
-        self.lengths[rows] += ~self.ended[rows]
-        self.ended[rows] |= torch.isin(taken, ends)
-        return (~self.ended[rows]).nonzero().squeeze(1)
-
-    def completions(self) -> list[Completion]:
-        """The R completions as plain numbers."""
-        columns = (self.tokens, *self.stats, self.lengths, self.ended)
-        return [
-            Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
-            for ids, confidence, logprobs, n, stop in zip(
-                *(column.tolist() for column in columns), strict=True
-            )
-        ]
 
 
 def random_streams(keys: list[str], params: SamplingParams) -> Tensor:
@@ -91,6 +37,7 @@ def decode(
     *,
     end_ids: tuple[int, ...],
     suppressed: tuple[int, ...],
+    audience: Audience | None = None,
 ) -> list[list[Completion]]:
     """Decode `params.n` completions of each row of `prefix`, as one batch.
 
@@ -103,9 +50,14 @@ def decode(
         keys: what seeds each prompt's draws besides `params.seed`, one per prompt.
         end_ids: tokens that end a turn.
         suppressed: tokens that are never taken.
+        audience: gets each prompt's completions as soon as they have ended (of a greedy decoding
+            once, not n times); prompts that it names as left are cut at the next step.
 
     Returns:
         B lists of n completions.
+
+    Raises:
+        EngineError: the model gave logits that are NaN or infinite.
     """
     greedy = params.temperature == 0
     copies = 1 if greedy else params.n
@@ -118,22 +70,25 @@ def decode(
 
     written = Written.empty(total, limit, device)
     rows = torch.arange(total, device=device)
+    delivery = Delivery(written, copies, audience)
 
     for step in range(limit):
         logits = prefix.logits.float()
         draw = None if streams is None else streams[rows, step]
         taken = choose(logits, allowed, params, draw)
         live = written.add(rows, step, taken, token_stats(logits, taken), ends)
+        staying = delivery.after_step(rows[live])
+        if staying is not None:
+            live = live[staying]
         if len(live) == 0 or step + 1 == limit:
             break
-        if len(live) < _COMPACT_BELOW * len(rows):
+        if staying is not None or len(live) < _COMPACT_BELOW * len(rows):
             prefix.select(live)
             rows, taken = rows[live], taken[live]
         prefix.extend(taken[:, None])
 
-    done = written.completions()
     repeats = params.n if greedy else 1
-    return [done[i : i + copies] * repeats for i in range(0, total, copies)]
+    return [completions * repeats for completions in delivery.finish()]
 
 
 def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor | None) -> Tensor:
@@ -160,4 +115,6 @@ def choose(logits: Tensor, allowed: Tensor, params: SamplingParams, draw: Tensor
     # in float64 the sums are exact enough that a draw's token does not hang on their order
     cumulative = probabilities.cumsum(dim=-1, dtype=torch.float64)
     target = draw.double()[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    taken = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    # where there are no numbers the search ends behind the last token, outside the vocabulary
+    return taken.clamp_max(logits.shape[-1] - 1)

@@ -38,14 +38,29 @@ ExpertSpec: TypeAlias = str | Path | BaseChatModel | Expert
 """
 
 
-def resolve_base(spec: BaseSpec, *, device: str | None = None, dtype: str | None = None) -> Engine:
+def resolve_base(
+    spec: BaseSpec,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    attn_implementation: str | None = None,
+    max_pixels: int | None = None,
+) -> Engine:
     """The base model that `spec` stands for; an engine stands for itself.
 
+    `max_pixels` is the largest picture that the model sees; see `catts.agents.loading.load_model`.
+
     Raises:
-        ModelSpecError: there is no such model, or it cannot be loaded.
+        ModelSpecError: there is no such model, it cannot be loaded, or `max_pixels` is given for an
+            engine, which is loaded already.
     """
     if isinstance(spec, (str, Path)):
-        return _load(spec, "base", device, dtype)
+        return _load(spec, "base", device, dtype, attn_implementation, max_pixels)
+    if max_pixels is not None:
+        raise ModelSpecError(
+            "max_pixels is for a base model that is loaded here: give it to "
+            "TransformersEngine.load, or leave it out"
+        )
     return spec
 
 
@@ -60,6 +75,7 @@ def resolve_expert(
     rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
 ) -> Expert:
     """The expert that `spec` stands for; a mapping gives each role an expert of its own.
 
@@ -83,6 +99,7 @@ def resolve_expert(
             the request.
         device: Where to load a local model.
         dtype: In which precision to load it.
+        attn_implementation: How its attention is computed.
 
     Raises:
         ModelSpecError: nothing can be made of `spec`, or it takes nothing of what was given with
@@ -97,7 +114,15 @@ def resolve_expert(
         rate_limiter=rate_limiter,
     )
     resolver = _Resolver(
-        base_engine, url, api_key, timeout, max_tokens, rate_limiter, device, dtype
+        base_engine,
+        url,
+        api_key,
+        timeout,
+        max_tokens,
+        rate_limiter,
+        device,
+        dtype,
+        attn_implementation,
     )
     return resolver.panel(spec) if isinstance(spec, Mapping) else resolver.expert(spec)
 
@@ -111,10 +136,14 @@ def check_expert(
     max_tokens: int | None = None,
     rate_limiter: BaseRateLimiter | None = None,
 ) -> None:
-    """Check that what is given with an expert reaches it; arguments as of `resolve_expert`.
+    """Check, before anything is loaded, a spec and that what is given with it reaches it.
+
+    Arguments as of `resolve_expert`. What a hub id or a folder holds is not looked at, and a
+    provider is not asked.
 
     Raises:
-        ModelSpecError: a setting is out of range, or would reach no model that `spec` names.
+        ModelSpecError: a local model is not there, a setting is out of range, or one would reach no
+            model that `spec` names.
     """
     if max_tokens is not None and max_tokens < 1:
         raise ModelSpecError(f"the longest reply is {max_tokens} tokens: give 1 or more")
@@ -137,6 +166,9 @@ def check_expert(
                 f"the expert {names} takes no {what}: leave it out, or name "
                 + ("a remote model" if taken_by is remote else "a model instead of an object")
             )
+    for each in named:
+        if runs_here(each, url):
+            check_local(each, "expert")
 
 
 def check_local(spec: str | Path, which: Literal["base", "expert"]) -> None:
@@ -206,6 +238,7 @@ class _Resolver:
     rate_limiter: BaseRateLimiter | None
     device: str | None
     dtype: str | None
+    attn_implementation: str | None
 
     def panel(self, specs: Mapping[Role, ExpertSpec]) -> Expert:
         for role in get_args(Role):
@@ -231,7 +264,7 @@ class _Resolver:
         if spec == "base":
             return self._of_base()
         if runs_here(spec, self.url):
-            engine = _load(spec, "expert", self.device, self.dtype)
+            engine = _load(spec, "expert", self.device, self.dtype, self.attn_implementation)
             return self._of_engine(engine, owned=True)
         return self._remote(str(spec))
 
@@ -285,12 +318,23 @@ class _Resolver:
 
 
 def _load(
-    spec: str | Path, which: Literal["base", "expert"], device: str | None, dtype: str | None
+    spec: str | Path,
+    which: Literal["base", "expert"],
+    device: str | None,
+    dtype: str | None,
+    attn_implementation: str | None,
+    max_pixels: int | None = None,
 ) -> "TransformersEngine":
     from catts.agents.transformers_engine import TransformersEngine
 
     where = embedded_folder(which) if spec == "embedded" else spec
-    return TransformersEngine.load(where, device=device, dtype=dtype)
+    return TransformersEngine.load(
+        where,
+        device=device,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        max_pixels=max_pixels,
+    )
 
 
 def _name(spec: ExpertSpec) -> str:

@@ -6,15 +6,18 @@ import torch
 from torch import Tensor
 
 from catts.confidence import TOP_K
+from catts.errors import EngineError
 
 
 class TokenStats(NamedTuple):
-    """Two numbers per token; the distribution they come from is not kept."""
+    """Two numbers per token and a check; the distribution they come from is not kept."""
 
     confidence: Tensor
     """c_t = -(1/k) * sum of log p over the k most likely tokens, nats, >= 0, float32."""
     logprobs: Tensor
     """Log-probability of the token that was taken, nats, <= 0, float32."""
+    finite: Tensor
+    """Whether all V logits are finite, bool. Where not, the numbers beside it mean nothing."""
 
 
 def token_stats(logits: Tensor, token_ids: Tensor) -> TokenStats:
@@ -28,7 +31,7 @@ def token_stats(logits: Tensor, token_ids: Tensor) -> TokenStats:
         token_ids: the tokens taken, shape (...), int64, each in [0, V).
 
     Returns:
-        Two tensors of shape (...).
+        Three tensors of shape (...).
     """
     logits = logits.float()
     normaliser = logits.logsumexp(dim=-1)
@@ -36,7 +39,19 @@ def token_stats(logits: Tensor, token_ids: Tensor) -> TokenStats:
     confidence = normaliser - logits.topk(k, dim=-1).values.mean(dim=-1)
     taken = logits.gather(-1, token_ids.unsqueeze(-1)).squeeze(-1)
     # rounding may lift a probability of one above one
-    return TokenStats(confidence.clamp_min(0.0), (taken - normaliser).clamp_max(0.0))
+    return TokenStats(
+        confidence.clamp_min(0.0),
+        (taken - normaliser).clamp_max(0.0),
+        logits.isfinite().all(dim=-1),
+    )
+
+
+def not_finite() -> EngineError:
+    """What is raised for logits that are no numbers."""
+    return EngineError(
+        "the model's logits are NaN or infinite: load it with another dtype (float32 or bfloat16, "
+        "where it was float16), or check its weights"
+    )
 
 
 def allowed_tokens(vocabulary: int, suppressed: tuple[int, ...], device: torch.device) -> Tensor:

@@ -1,32 +1,28 @@
 """The base model on transformers: every call of `Engine`, with exact confidence."""
 
 import asyncio
-import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property, partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from PIL.Image import Image
 
+from catts.agents.call_queue import BatchLimits, Call
 from catts.agents.card import ModelCard
-from catts.agents.fingerprint import fingerprint
 from catts.agents.inputs import Turn
 from catts.agents.loading import LoadedModel, load_model
-from catts.agents.local_model import LocalModel
+from catts.agents.picture_size import seen_size
 from catts.agents.protocol import (
     Capabilities,
     Contrast,
     ContrastParams,
     Generation,
-    Sample,
     SamplingParams,
     Score,
     Usage,
 )
+from catts.agents.served_model import Account, ServedModel
+from catts.agents.waiting import served
 from catts.errors import EngineError
 from catts.prompts import PromptSet, format_choices
 from catts.question import Question
@@ -40,15 +36,21 @@ class TransformersEngine:
     Implements `catts.agents.protocol.Engine`. All model work of an engine runs in one worker
     thread of its own, so calls are safe from any thread or event loop and are served in turn.
     Beside some asynchronous methods stands a synchronous one for programs without an event loop.
+
+    Calls that wait and agree in their settings are decoded as one batch, within `limits`. Their
+    tokens are those that each gives alone. Their confidences may differ from those in the last
+    digits, as sums of floats do, and with them, rarely, a token whose draw falls on the border
+    between two. `BatchLimits(rows=1)` serves each call by itself, bit for bit alike.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, *, limits: BatchLimits | None = None) -> None:
         self._loaded: LoadedModel | None = loaded
         self._name, self._card, self._prompts = loaded.name, loaded.card, loaded.prompts
-        self._folders, self._dtype = loaded.folders, str(loaded.dtype)
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catts-engine")
-        self._usage = Usage()
-        self._usage_lock = threading.Lock()
+        self._fingerprint = loaded.fingerprint
+        self._account = Account()
+        self._served: ServedModel | None = ServedModel(
+            loaded, limits or BatchLimits(), self._account
+        )
 
     @classmethod
     def load(
@@ -57,10 +59,21 @@ class TransformersEngine:
         *,
         device: str | None = None,
         dtype: str | None = None,
+        attn_implementation: str | None = None,
         prompts: PromptSet | None = None,
+        max_pixels: int | None = None,
+        limits: BatchLimits | None = None,
     ) -> "TransformersEngine":
         """Load a checkpoint; see `catts.agents.loading.load_model` for arguments and errors."""
-        return cls(load_model(spec, device=device, dtype=dtype, prompts=prompts))
+        loaded = load_model(
+            spec,
+            device=device,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            prompts=prompts,
+            max_pixels=max_pixels,
+        )
+        return cls(loaded, limits=limits)
 
     @property
     def name(self) -> str:
@@ -81,13 +94,13 @@ class TransformersEngine:
     def loaded(self) -> LoadedModel:
         """The checkpoint: model, processor, vocabulary; raises EngineError once it is closed."""
         if self._loaded is None:
-            raise EngineError(f"the engine {self.name} is closed: load it again")
+            raise self._closed_error()
         return self._loaded
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """Hex digest of weights, tokenizer, processor, adapter, prompts and dtype."""
-        return fingerprint(self._folders, (self._prompts.hash, self._dtype))
+        """Hex digest of weights, tokenizer, processor and its limit, adapter, prompts and dtype."""
+        return self._fingerprint
 
     @property
     def capabilities(self) -> Capabilities:
@@ -97,21 +110,21 @@ class TransformersEngine:
     @property
     def usage(self) -> Usage:
         """What all calls so far have cost."""
-        return self._usage
+        return self._account.total
 
     async def seen_size(self, image: Image) -> tuple[int, int]:
         """Width and height in pixels at which the model sees `image`, scaled by its processor.
 
         Its own size where the processor does not tell (it makes no `image_grid_thw`).
         """
-        work = self._submit(lambda model, _: model.seen_size(image))
-        return await asyncio.wrap_future(work)
+        return await asyncio.to_thread(seen_size, image, self.loaded.processor)
 
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams
     ) -> Generation:
         """Draw `params.n` answers to `question`."""
-        return (await self.sample_many([question], [images], params))[0]
+        turns = self._asked([question], [images])
+        return (await _served(self._serving.generate(turns, params)))[0]
 
     def sample_sync(
         self, question: Question, images: Sequence[Image], params: SamplingParams
@@ -130,7 +143,10 @@ class TransformersEngine:
         The draws of a question depend on the seed and the question alone, not on its neighbours.
         The seconds of the batch are shared out evenly over its generations, so usages add up.
         """
-        return await asyncio.wrap_future(self._generate(self._asked(questions, images), params))
+        if not questions:
+            return []
+        turns = self._asked(questions, images)
+        return await _served(self._serving.generate(turns, params))
 
     def sample_many_sync(
         self,
@@ -139,7 +155,9 @@ class TransformersEngine:
         params: SamplingParams,
     ) -> list[Generation]:
         """`sample_many`, blocking."""
-        return self._generate(self._asked(questions, images), params).result()
+        if not questions:
+            return []
+        return _result(self._serving.generate(self._asked(questions, images), params))
 
     async def reanswer(
         self,
@@ -159,14 +177,13 @@ class TransformersEngine:
             critique=critique,
         )
         turn = Turn(text, images, f"{question.digest}\0{text}")
-        return (await asyncio.wrap_future(self._generate([turn], params)))[0]
+        return (await _served(self._serving.generate([turn], params)))[0]
 
     async def complete(
         self, text: str, images: Sequence[Image], params: SamplingParams
     ) -> Generation:
         """Reply to one user turn, the images first and then the text, as it stands."""
-        future = self._generate([Turn(text, images, text)], params)
-        return (await asyncio.wrap_future(future))[0]
+        return (await _served(self._serving.generate([Turn(text, images, text)], params)))[0]
 
     def complete_sync(
         self, text: str, images: Sequence[Image], params: SamplingParams
@@ -178,8 +195,10 @@ class TransformersEngine:
         self, texts: Sequence[str], images: Sequence[Sequence[Image]], params: SamplingParams
     ) -> list[Generation]:
         """`complete` of many user turns as one batch, blocking; seeds as in `sample_many`."""
+        if not texts:
+            return []
         turns = [Turn(text, each, text) for text, each in zip(texts, images, strict=True)]
-        return self._generate(turns, params).result()
+        return _result(self._serving.generate(turns, params))
 
     async def contrast(
         self,
@@ -191,8 +210,7 @@ class TransformersEngine:
         candidates: Sequence[str] = (),
     ) -> Contrast:
         """Decode in lock-step against the noised images; `candidates` are not needed."""
-        future = self._contrast([question], [images], [noised], params)
-        return (await asyncio.wrap_future(future))[0]
+        return (await _served(self._contrast([question], [images], [noised], params)))[0]
 
     def contrast_many_sync(
         self,
@@ -202,33 +220,9 @@ class TransformersEngine:
         params: ContrastParams,
     ) -> list[Contrast]:
         """`contrast` of many questions as one batch, blocking."""
-        return self._contrast(questions, images, noised, params).result()
-
-    def _contrast(
-        self,
-        questions: Sequence[Question],
-        images: Sequence[Sequence[Image]],
-        noised: Sequence[Sequence[Image]],
-        params: ContrastParams,
-    ) -> "Future[list[Contrast]]":
-        for clean, other in zip(images, noised, strict=True):
-            if len(clean) != len(other):
-                raise EngineError(f"{len(clean)} images but {len(other)} noised: give one each")
-        seen, blurred = self._asked(questions, images), self._asked(questions, noised)
-
-        def work(model: LocalModel, started: float) -> list[Contrast]:
-            drawn = model.contrast(seen, blurred, params)
-            seconds = (time.perf_counter() - started) / max(1, len(drawn))
-            return [
-                Contrast(
-                    sample=each.samples[0],
-                    method="lock_step",
-                    usage=self._spend(each.prompt_tokens, each.samples, seconds),
-                )
-                for each in drawn
-            ]
-
-        return self._submit(work)
+        if not questions:
+            return []
+        return _result(self._contrast(questions, images, noised, params))
 
     async def score(
         self, question: Question, images: Sequence[Image], completions: Sequence[Sequence[int]]
@@ -237,18 +231,25 @@ class TransformersEngine:
         if not completions:
             return ()
         (turn,) = self._asked([question], [images])
-
-        def work(model: LocalModel, started: float) -> tuple[Score, ...]:
-            scores, read = model.score(turn, completions)
-            self._spend(read, (), time.perf_counter() - started)
-            return scores
-
-        return await asyncio.wrap_future(self._submit(work))
+        return await _served(self._serving.score(turn, completions))
 
     async def aclose(self) -> None:
-        """Wait for the call being served, drop those that wait, and let the checkpoint go."""
-        await asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
-        self._loaded = None
+        """Wait for the calls being served, and let the checkpoint go.
+
+        Calls that wait end in an `EngineError`.
+        """
+        if self._served is not None:
+            await asyncio.to_thread(self._served.close)
+        self._loaded = self._served = None
+
+    @property
+    def _serving(self) -> ServedModel:
+        if self._served is None:
+            raise self._closed_error()
+        return self._served
+
+    def _closed_error(self) -> EngineError:
+        return EngineError(f"the engine {self.name} is closed: load it again")
 
     def _asked(
         self, questions: Sequence[Question], images: Sequence[Sequence[Image]]
@@ -265,50 +266,28 @@ class TransformersEngine:
             for question, pictures in zip(questions, images, strict=True)
         ]
 
-    def _generate(
-        self, turns: Sequence[Turn], params: SamplingParams
-    ) -> "Future[list[Generation]]":
-        def work(model: LocalModel, started: float) -> list[Generation]:
-            drawn = model.sample(turns, params)
-            seconds = (time.perf_counter() - started) / max(1, len(turns))
-            return [
-                Generation(
-                    samples=each.samples,
-                    usage=self._spend(each.prompt_tokens, each.samples, seconds),
-                )
-                for each in drawn
-            ]
-
-        return self._submit(work)
-
-    def _spend(self, read: int, written: Iterable[Sample], seconds: float) -> Usage:
-        usage = Usage(
-            calls=1,
-            prompt_tokens=read,
-            completion_tokens=sum(len(sample.token_ids) for sample in written),
-            seconds=seconds,
-        )
-        with self._usage_lock:
-            self._usage += usage
-        return usage
-
-    def _submit(self, work: Callable[[LocalModel, float], _T]) -> "Future[_T]":
-        """Hand work to the worker thread; it is told when it was asked for."""
-        model = LocalModel(self.loaded)
-        try:
-            return self._worker.submit(_guarded, partial(work, model, time.perf_counter()))
-        except RuntimeError as error:
-            raise EngineError(f"the engine {self.name} is closing: load it again") from error
+    def _contrast(
+        self,
+        questions: Sequence[Question],
+        images: Sequence[Sequence[Image]],
+        noised: Sequence[Sequence[Image]],
+        params: ContrastParams,
+    ) -> Call[list[Contrast]]:
+        for clean, other in zip(images, noised, strict=True):
+            if len(clean) != len(other):
+                raise EngineError(f"{len(clean)} images but {len(other)} noised: give one each")
+        seen, blurred = self._asked(questions, images), self._asked(questions, noised)
+        return self._serving.contrast(seen, blurred, params)
 
 
-def _guarded(work: Callable[[], _T]) -> _T:
-    """Run model work; what fails inside the model is an `EngineError`."""
+async def _served(call: Call[_T]) -> _T:
+    return await served(call.future, lambda: call.begun is not None)
+
+
+def _result(call: Call[_T]) -> _T:
+    """Wait for a call; who stops waiting, as Ctrl-C does, cancels it."""
     try:
-        return work()
-    except torch.OutOfMemoryError as error:
-        raise EngineError(
-            "out of GPU memory: ask for fewer samples, fewer questions at once, smaller images, "
-            "or a 16-bit dtype"
-        ) from error
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise EngineError(f"the model failed: {type(error).__name__}: {error}") from error
+        return call.future.result()
+    except BaseException:
+        call.future.cancel()
+        raise

@@ -12,7 +12,7 @@ from catts.errors import CattsError, InputError
 from catts.evals.commands import embedded
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
+    from pydantic import BaseModel, SecretStr
 
     from catts.graph.trace import Trace
 
@@ -92,11 +92,29 @@ def ask(
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda, of local models [default: what is there].")
+        str | None,
+        typer.Option(
+            help="cpu, cuda, or auto (spread over all GPUs), of local models "
+            "[default: what is there]."
+        ),
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16, of local models.")
     ] = None,
+    attn_implementation: Annotated[
+        str | None, typer.Option(help="eager, sdpa or flash_attention_2, of local models.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Largest picture, width times height, that the base model sees [default: the "
+            "checkpoint's].",
+        ),
+    ] = None,
+    expert_max_side: Annotated[
+        int, typer.Option(min=32, help="Longest side in pixels of what the expert is shown.")
+    ] = 2048,
     json: Json = False,
 ) -> None:
     """Answer one question about an image."""
@@ -111,7 +129,12 @@ def ask(
         from catts.graph.account import account
         from catts.graph.live import ask_live
 
-        settings: dict[str, Any] = {"samples": samples, "routing": routing, "seed": seed}
+        settings: dict[str, Any] = {
+            "samples": samples,
+            "routing": routing,
+            "seed": seed,
+            "expert_max_side": expert_max_side,
+        }
         if max_new_tokens is not None:
             settings["max_new_tokens"] = max_new_tokens
         if node_timeout is not None:
@@ -129,6 +152,8 @@ def ask(
             expert_max_tokens=expert_max_tokens,
             device=device,
             dtype=dtype,
+            attn_implementation=attn_implementation,
+            max_pixels=max_pixels,
             **settings,
         )
     note = FOREIGN_PICTURE if base == "embedded" and not is_board(picture) else ""
@@ -222,11 +247,30 @@ def sampler(
 
     with Console(stderr=True).status("timing"):
         rows = run_sampler_benchmark(repeats=repeats, device=device)
-    if json:
-        for row in rows:
-            typer.echo(row.model_dump_json())
-    else:
-        typer.echo(format_rows(rows))
+    _print_rows(rows, None if json else format_rows(rows))
+
+
+@bench.command()
+def questions(
+    repeats: Annotated[int, typer.Option(min=1, help="Measured rounds.")] = 3,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> None:
+    """Count questions per second, asked 1, 4 and 16 at once."""
+    _quiet_loading()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from catts.agents.benchmark_questions import format_questions, run_questions_benchmark
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("timing", total=None)
+        rows = run_questions_benchmark(
+            repeats=repeats,
+            device=device,
+            advance=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    _print_rows(rows, None if json else format_questions(rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -255,6 +299,11 @@ def _key_of(variable: str | None) -> "SecretStr | None":
 
 def _print_json(trace: "Trace") -> None:
     typer.echo(trace.model_dump_json())
+
+
+def _print_rows(rows: "Sequence[BaseModel]", table: str | None) -> None:
+    """The table, or without one a JSON object a line."""
+    typer.echo(table or "\n".join(row.model_dump_json() for row in rows))
 
 
 def _quiet_loading(*specs: str) -> None:

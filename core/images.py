@@ -102,6 +102,7 @@ class ImageStore:
     def __init__(self, folder: str | Path | None = None) -> None:
         """Keep images in memory; also as PNG files in `folder`, which is made when missing."""
         self._images: dict[str, Image.Image] = {}
+        self._scaled: dict[tuple[str, int], Image.Image] = {}
         self._lock = threading.Lock()
         self._folder = None if folder is None else Path(folder)
         if self._folder is not None:
@@ -121,12 +122,28 @@ class ImageStore:
             self._images.setdefault(digest, loaded)
         return digest
 
-    def get(self, digest: str) -> Image.Image:
+    def get(self, digest: str, *, max_side: int | None = None) -> Image.Image:
         """The image with this digest, RGB; treat it as read-only, since all callers share it.
+
+        With `max_side` its longest side has at most so many pixels: a larger image is scaled down,
+        once, and kept with the other.
 
         Raises:
             ImageError: the store has no such image, or the file in the folder was changed.
         """
+        image = self._whole(digest)
+        if max_side is None or max(image.size) <= max_side:
+            return image
+        with self._lock:
+            scaled = self._scaled.get((digest, max_side))
+        if scaled is None:
+            smaller = image.copy()
+            smaller.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=None)
+            with self._lock:
+                scaled = self._scaled.setdefault((digest, max_side), smaller)
+        return scaled
+
+    def _whole(self, digest: str) -> Image.Image:
         with self._lock:
             image = self._images.get(digest)
         if image is not None:

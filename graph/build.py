@@ -3,12 +3,11 @@
 start -> route -> {sampler, planner, voter, critic, reanswer, self_check} -> route ... -> decide
 
 Every worker returns to `route`, which decides and records the next edge; `parallel` simply names
-several nodes at once. LangGraph retries a worker whose connection failed, and hands what is then
-still an error to the worker's handler.
+several nodes at once. What surrounds a worker (`catts.graph.instrument`) limits its time, tries it
+again where a connection failed, and writes a failure down.
 """
 
 import copy
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -16,11 +15,11 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Checkpointer, RetryPolicy
+from langgraph.types import Checkpointer
 
 from catts.graph import nodes
 from catts.graph.context import Context
-from catts.graph.instrument import LONGEST_RUN, again, handler, route, settle, start, worker
+from catts.graph.instrument import LONGEST_RUN, route, settle, start, worker
 from catts.graph.routing import chosen
 from catts.graph.state import CHECKPOINT_TYPES, Input, Output, State
 from catts.names import STEPS, Worker
@@ -51,14 +50,7 @@ def build_graph(checkpointer: Checkpointer = None) -> Graph:
     """
     builder = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
     for name, work in _WORKERS.items():
-        builder.add_node(
-            name,
-            worker(name, work),
-            retry_policy=RetryPolicy(
-                max_attempts=sys.maxsize, initial_interval=0.2, max_interval=5.0, retry_on=again
-            ),
-            error_handler=handler(name),
-        )
+        builder.add_node(name, worker(name, work))
         builder.add_edge(name, "route")
     builder.add_node("start", start)
     builder.add_node("route", route)

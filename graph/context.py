@@ -41,6 +41,10 @@ class Policy(Tuning):
     """Of the answer under the critique; 0 is greedy."""
     seed: int = Field(default=0, ge=0)
     """Of the base model's sampling."""
+    expert_max_side: int = Field(default=2048, ge=32)
+    """Longest side in pixels of the pictures that the expert is shown; larger ones are scaled down
+    for it; the base model gets them whole. Most providers scale to this or less themselves. A chat
+    model is sent PNGs, exact to the pixel, and a JPEG where the PNG would exceed a megabyte."""
     tau1: float = Field(default=0.5, ge=0)
     """Votes that the voter's probabilities share between them."""
     tau2: float = Field(default=0.5, ge=0)

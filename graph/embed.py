@@ -24,6 +24,7 @@ from catts.graph.records import NO_ANSWER
 from catts.graph.state import Input, Output
 from catts.graph.trace import Trace
 from catts.images import ImageSource, ImageStore
+from catts.names import Role
 from catts.question import Question
 from catts.records import first_problem
 
@@ -38,7 +39,7 @@ async def answer(
     choices: Sequence[str] = (),
     context: Context | None = None,
     base: BaseSpec = "embedded",
-    expert: ExpertSpec = "embedded",
+    expert: ExpertSpec | Mapping[Role, ExpertSpec] = "embedded",
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     config: RunnableConfig | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -55,7 +56,7 @@ async def answer(
             an object stays open): for more than one question, keep a context (`open_context`).
             The image is kept for this run only, or in the folder of the context's store.
         base: the base model; see `catts.agents.spec.BaseSpec`.
-        expert: the expert; see `catts.agents.spec.ExpertSpec`.
+        expert: the expert, or one for each role; see `catts.agents.spec.ExpertSpec`.
         checkpointer: stores the run under `config["configurable"]["thread_id"]`. A thread that
             stands unfinished at this very question is resumed where it stopped.
         config: a LangChain config; its callbacks see every node and every model call.
@@ -164,7 +165,10 @@ async def run(
 
 @asynccontextmanager
 async def _context(
-    given: Context | None, base: BaseSpec, expert: ExpertSpec, settings: Mapping[str, Any]
+    given: Context | None,
+    base: BaseSpec,
+    expert: ExpertSpec | Mapping[Role, ExpertSpec],
+    settings: Mapping[str, Any],
 ) -> AsyncIterator[Context]:
     if given is not None:
         if settings or base != "embedded" or expert != "embedded":

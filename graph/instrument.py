@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Protocol
+from typing import Literal, Protocol
 
 from langgraph.config import get_config
-from langgraph.errors import NodeError
+from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
-from langgraph.types import Command
 from pydantic import BaseModel
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from catts.agents.protocol import Usage
 from catts.agents.waiting import WAITING
@@ -41,87 +41,68 @@ class Node(Protocol):
         """The channels that change."""
 
 
-Handler = Callable[..., Awaitable[Command[str]]]
-"""An error handler; LangGraph injects a `NodeError`, for which its own types have no name."""
-
-
 LONGEST_RUN = 24
 """Most super-steps that a run can take, failures and a resumption included."""
 
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _MAX_MESSAGE = 500
 _FORESEEN = (RoleError, EngineError, NodeTimeoutError, ConnectionError, TimeoutError)
 
 
-class _Failed(Exception):  # noqa: N818 - a carrier between node and handler, never seen by callers
-    """A foreseen failure of a node, on its way to the node's error handler."""
-
-    def __init__(self, failure: Failure, run: NodeRun, *, again: bool) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-        self.run = run
-        self.again = again
-
-
 def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> Node:
-    """The graph's node around `work`, which asks a model."""
+    """The graph's node around `work`, which asks a model.
+
+    What fails in a foreseen way, after as many attempts as the context allows, is written down, and
+    the run goes on. An error that nobody foresaw ends the run; a stored one can be resumed here.
+    """
 
     async def node(state: State, runtime: Runtime[Context]) -> Update:
         context = _checked(state, runtime)
-        attempt = _attempt(runtime)
         asked = state.question.digest
-        _tell(runtime, Started(question=asked, node=name, attempt=attempt))
-        began, clock = time.time(), time.perf_counter()
-        failed: _Failed | None = None
-        try:
-            async with _span(context, name, asked) as span:
+        spent = Usage()
+        failed: Exception | None = None
+        tries = AsyncRetrying(
+            retry=retry_if_exception(lambda error: error is failed and _transient(error)),
+            stop=stop_after_attempt(context.attempts),
+            wait=wait_exponential_jitter(initial=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
+            reraise=True,
+        )
+        async for trial in tries:
+            with trial:
+                attempt = trial.retry_state.attempt_number
+                _tell(runtime, Started(question=asked, node=name, attempt=attempt))
+                clock = _Clock()
                 try:
-                    update, usage = await _in_time(name, work(state, context), context.node_timeout)
+                    async with _span(context, name, asked) as span:
+                        try:
+                            limit = context.node_timeout
+                            update, usage = await _in_time(name, work(state, context), limit)
+                        except _FORESEEN as error:
+                            failed = error
+                            spent += _usage_of(error)
+                            raise
+                        run = clock.run(name, "ok", spent + usage, attempt)
+                        update = update | {"runs": (run,)}
+                        if span is not None:
+                            span.result(update)
                 except _FORESEEN as error:
-                    run = _run(name, error, time.perf_counter() - clock, attempt, began)
-                    again = attempt < context.attempts and _transient(error)
-                    failed = _Failed(_failure(name, error), run, again=again)
+                    last = attempt == context.attempts or not _transient(error)
+                    if error is not failed or not last:
+                        raise
+                    run = clock.run(name, "failed", spent, attempt)
+                    update = _after_failure(name, error, run)
+                except (CattsError, GraphBubbleUp):
                     raise
-                run = _run(name, usage, time.perf_counter() - clock, attempt, began)
-                update = update | {"runs": (run,)}
-                if span is not None:
-                    span.result(update)
-        except _FORESEEN as error:
-            if failed is not None:
-                raise failed from error
-            raise
+                except Exception as error:
+                    raise NodeFailedError(
+                        f"{name} failed with {type(error).__name__}: {error}; this is a defect of "
+                        "the model or expert given, or of catts"
+                    ) from error
         for event in events_of(name, asked, update):
             _tell(runtime, event)
         return update
 
     return node
-
-
-def handler(name: Worker) -> Handler:
-    """What happens once `name` has failed for good: the failure is written down, the run goes on.
-
-    An error that nobody foresaw ends the run. LangGraph stores an error beside the checkpoint as
-    text, and on resuming calls the handler with that text instead of the node: the node is then
-    tried again.
-    """
-
-    async def handle(state: State, error: NodeError, runtime: Runtime[Context]) -> Command[str]:
-        raised: object = error.error
-        if isinstance(raised, _Failed):
-            update = _after_failure(raised)
-            for event in events_of(name, state.question.digest, update):
-                _tell(runtime, event)
-            return Command(update=update, goto="route")
-        if not isinstance(raised, BaseException):
-            return Command(goto="route")
-        # a new object: LangGraph takes the very one that failed for handled, and goes on silently
-        if isinstance(raised, CattsError):
-            raise type(raised)(*raised.args) from raised
-        raise NodeFailedError(
-            f"{name} failed with {type(raised).__name__}: {raised}; this is a defect of the model "
-            "or expert given, or of catts"
-        ) from raised
-
-    return handle
 
 
 async def start(state: State, runtime: Runtime[Context]) -> Update:
@@ -161,12 +142,7 @@ async def settle(state: State, runtime: Runtime[Context]) -> Update:
     return update
 
 
-def again(error: Exception) -> bool:
-    """Whether a worker that failed with `error` is tried again."""
-    return isinstance(error, _Failed) and error.again
-
-
-def _transient(error: Exception) -> bool:
+def _transient(error: BaseException) -> bool:
     """Whether trying again may help: a connection failed, here or as the cause, or a role says so.
 
     A node that used up its own time limit is not tried again: the limit bounds the run's time.
@@ -221,37 +197,42 @@ def _checked(state: State, runtime: Runtime[Context]) -> Context:
     return context
 
 
-def _after_failure(failed: _Failed) -> Update:
-    facts: Update = {"failures": (failed.failure,), "runs": (failed.run,)}
-    if failed.failure.node == "planner":
+def _after_failure(name: Worker, error: Exception, run: NodeRun) -> Update:
+    kind = (error.cause or "RoleError") if isinstance(error, RoleError) else type(error).__name__
+    message = error.message if isinstance(error, RoleError) else str(error)
+    failure = Failure(node=name, error=kind, message=message[:_MAX_MESSAGE] or kind)
+    facts: Update = {"failures": (failure,), "runs": (run,)}
+    if name == "planner":
         reason = "the planner failed, so the default order stands in"
         return facts | {"plan": PlanRecord(order=MODULES, reason=reason, source="default")}
     return facts
 
 
-def _attempt(runtime: Runtime[Context]) -> int:
-    return runtime.execution_info.node_attempt if runtime.execution_info else 1
+def _usage_of(error: Exception) -> Usage:
+    usage = getattr(error, "usage", None)
+    return usage if isinstance(usage, Usage) else Usage()
 
 
-def _run(
-    name: Worker, outcome: Usage | Exception, seconds: float, attempt: int, started: float
-) -> NodeRun:
-    usage = outcome if isinstance(outcome, Usage) else getattr(outcome, "usage", None)
-    return NodeRun(
-        node=name,
-        status="failed" if isinstance(outcome, Exception) else "ok",
-        usage=usage if isinstance(usage, Usage) else Usage(),
-        seconds=seconds,
-        started=started,
-        ended=started + seconds,
-        attempts=attempt,
-    )
+class _Clock:
+    """When an attempt began."""
 
+    def __init__(self) -> None:
+        self._began, self._start = time.time(), time.perf_counter()
 
-def _failure(name: Worker, error: Exception) -> Failure:
-    kind = (error.cause or "RoleError") if isinstance(error, RoleError) else type(error).__name__
-    message = error.message if isinstance(error, RoleError) else str(error)
-    return Failure(node=name, error=kind, message=message[:_MAX_MESSAGE] or kind)
+    def run(
+        self, name: Worker, status: Literal["ok", "failed"], usage: Usage, attempts: int
+    ) -> NodeRun:
+        """The record of the attempt, which ends now."""
+        seconds = time.perf_counter() - self._start
+        return NodeRun(
+            node=name,
+            status=status,
+            usage=usage,
+            seconds=seconds,
+            started=self._began,
+            ended=self._began + seconds,
+            attempts=attempts,
+        )
 
 
 def _span(context: Context, name: str, question: str) -> AbstractAsyncContextManager[Span | None]:

@@ -58,7 +58,7 @@ async def sampler(state: State, context: Context) -> Work:
 
 async def planner(state: State, context: Context) -> Work:
     """Ask the expert for the order of the modules."""
-    images = await _images(state.question, context)
+    images = await _shown(state.question, context)
     result = await context.expert.plan(state.question, images, candidates(state.samples))
     order = result.reply.order
     if sorted(order) != sorted(MODULES):
@@ -77,7 +77,7 @@ async def voter(state: State, context: Context) -> Work:
         alone = voter_ballots(field, (1.0,), context.policy.tau1, context.expert.name)
         vote = VoteRecord(probabilities={field[0].answer: 1.0})
         return Work({"vote": vote, "ballots": alone}, Usage())
-    images = await _images(state.question, context)
+    images = await _shown(state.question, context)
     result = await context.expert.vote(state.question, images, field)
     probabilities = result.reply.probabilities
     _check_vote(result.reply, len(field), result.usage)
@@ -88,7 +88,7 @@ async def voter(state: State, context: Context) -> Work:
 
 async def critic(state: State, context: Context) -> Work:
     """Ask the expert to criticise the leader of V_internal."""
-    images = await _images(state.question, context)
+    images = await _shown(state.question, context)
     answer = candidates(state.samples)[0].answer
     said = spokesman(state.samples, answer).text
     result = await context.expert.criticise(state.question, images, answer, said)
@@ -194,6 +194,14 @@ def read_sample(sample: Sample, question: Question, policy: Policy) -> SampleRec
 
 async def _images(question: Question, context: Context) -> Sequence[Image]:
     return await asyncio.to_thread(lambda: [context.images.get(d) for d in question.images])
+
+
+async def _shown(question: Question, context: Context) -> Sequence[Image]:
+    """The pictures as the expert is shown them."""
+    side = context.policy.expert_max_side
+    return await asyncio.to_thread(
+        lambda: [context.images.get(d, max_side=side) for d in question.images]
+    )
 
 
 def _check_vote(vote: Vote, count: int, usage: Usage) -> None:

@@ -26,13 +26,14 @@ from catts.errors import InputError
 from catts.graph.context import ATTEMPTS, NODE_TIMEOUT, Context, Policy
 from catts.graph.observer import Observer
 from catts.images import ImageStore
+from catts.names import Role
 from catts.records import first_problem
 
 
 @asynccontextmanager
 async def open_context(
     base: BaseSpec = "embedded",
-    expert: ExpertSpec = "embedded",
+    expert: ExpertSpec | Mapping[Role, ExpertSpec] = "embedded",
     *,
     expert_url: str | None = None,
     api_key: SecretStr | None = None,
@@ -41,6 +42,8 @@ async def open_context(
     rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    attn_implementation: str | None = None,
+    max_pixels: int | None = None,
     images: ImageStore | None = None,
     observer: Observer | None = None,
     node_timeout: float | None = NODE_TIMEOUT,
@@ -58,7 +61,7 @@ async def open_context(
 
     Args:
         base: the base model; see `catts.agents.spec.BaseSpec`.
-        expert: the expert; see `catts.agents.spec.ExpertSpec`.
+        expert: the expert; see `catts.agents.spec.ExpertSpec`. A mapping gives each role its own.
         expert_url: address of an OpenAI-compatible server; `expert` then names its model.
         api_key: key of the expert's provider; by default its environment variable is read.
         role_timeout: seconds for one request to the expert.
@@ -66,8 +69,12 @@ async def open_context(
             from a server of one's own, and for a local expert `max_new_tokens` where that is
             given, else what its card says.
         rate_limiter: asked before each request to a remote expert.
-        device: torch device of the models loaded here; by default `cuda` where there is one.
+        device: torch device of the models loaded here; by default `cuda` where there is one. `auto`
+            spreads them over all GPUs, memory and disk.
         dtype: their precision: `float32`, `bfloat16` or `float16`.
+        attn_implementation: how their attention is computed: `eager`, `sdpa`, `flash_attention_2`.
+        max_pixels: largest picture, width times height, that the base model sees: its processor
+            scales larger ones down. By default the checkpoint's own.
         images: where pictures are kept; a store with a folder lets another process resume a run.
         observer: wraps every node.
         node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
@@ -88,15 +95,19 @@ async def open_context(
         "max_tokens": expert_max_tokens,
         "rate_limiter": rate_limiter,
     }
+    placing: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "attn_implementation": attn_implementation,
+    }
     check_expert(expert, **asked)
     check_placing(device, dtype)
-    expert_here = isinstance(expert, str | Path) and runs_here(expert, expert_url)
+    experts = tuple(expert.values()) if isinstance(expert, Mapping) else (expert,)
+    local = [e for e in experts if isinstance(e, str | Path) and runs_here(e, expert_url)]
     if isinstance(base, str | Path):
         check_local(base, "base")
-    if expert_here:
-        check_local(expert, "expert")
-        if expert_max_tokens is None:
-            asked["max_tokens"] = settings.get("max_new_tokens")
+    if len(local) == len(experts) and expert_max_tokens is None:
+        asked["max_tokens"] = settings.get("max_new_tokens")
     said = tell or (lambda _: None)
     async with AsyncExitStack() as loaded:
 
@@ -104,18 +115,18 @@ async def open_context(
             if isinstance(expert, str | Path):
                 said(f"loading the expert {expert}")
             found = await asyncio.to_thread(
-                resolve_expert, expert, base_engine=engine, device=device, dtype=dtype, **asked
+                resolve_expert, expert, base_engine=engine, **placing, **asked
             )
             if found is not expert:
                 loaded.push_async_callback(found.aclose)
             return found
 
         # a remote expert first: what is wrong with it is told before minutes of loading
-        panel = None if expert_here else await find_expert(None)
+        panel = None if local else await find_expert(None)
         if isinstance(base, str | Path):
             await asyncio.to_thread(import_libraries, said)
             said(f"loading the base model {base}")
-        engine = await asyncio.to_thread(resolve_base, base, device=device, dtype=dtype)
+        engine = await asyncio.to_thread(resolve_base, base, max_pixels=max_pixels, **placing)
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
         panel = panel or await find_expert(engine)

@@ -16,6 +16,7 @@ from catts.agents.protocol import ContrastParams, SamplingParams
 from catts.agents.sampling import choose, decode, random_streams
 from catts.agents.scoring import score_completions
 from catts.agents.token_confidence import allowed_tokens
+from catts.errors import EngineError
 
 END, IMAGE_PAD = 0, 1
 VOCABULARY = 30
@@ -282,3 +283,53 @@ def test_pairs_in_a_batch_are_what_each_is_alone() -> None:
             suppressed=(IMAGE_PAD,),
         )
         assert completion == alone
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("params", [{}, {"top_p": 0.9}, {"temperature": 0.0}])
+def test_logits_that_are_no_numbers_are_an_error_in_sampling(
+    value: float, params: dict[str, float]
+) -> None:
+    table = random_table()
+    table[0, 3, 7] = value
+    table[0, 5, 3] = 100.0  # the second step reads row 3
+    settings = SamplingParams(n=4, max_new_tokens=6, **params)
+    with pytest.raises(EngineError, match=r"NaN or infinite.*dtype"):
+        decode(read(Table(table), [(0, 5)]), settings, ["k"], end_ids=(END,), suppressed=())
+
+
+def test_rows_without_numbers_take_tokens_of_the_vocabulary_and_end() -> None:
+    table = random_table()
+    table[:, :] = math.nan
+    model = Table(table)  # which would raise IndexError for a token outside its table
+    with pytest.raises(EngineError):
+        decode(
+            read(model, [(0, 5), (1, 5)]),
+            SamplingParams(n=4, max_new_tokens=500),
+            ["a", "b"],
+            end_ids=(END,),
+            suppressed=(IMAGE_PAD,),
+        )
+    assert len(model.rows_seen) == 1, "no step follows one that gave no numbers"
+
+
+@pytest.mark.parametrize("branch", [0, 1])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_no_numbers_are_an_error_in_contrast(value: float, branch: int) -> None:
+    table = random_table()
+    table[branch, 5, 7] = value
+    with pytest.raises(EngineError, match="NaN or infinite"):
+        contrast(table, 1.0, 0.1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_no_numbers_are_an_error_in_scoring(value: float) -> None:
+    table = random_table()
+    table[1, 4, 7] = value
+    completions = [(3, 4, 5), (7,), ()]
+    with pytest.raises(EngineError, match="NaN or infinite"):
+        score_completions(read(Table(table), [(1, 5)]), completions, end_ids=(END,))
+    table[1, 4, 7] = 0.0
+    table[1, 0, 7] = value  # after padding, and after the last token: read, and used for nothing
+    scored = score_completions(read(Table(table), [(1, 5)]), completions, end_ids=(END,))
+    assert [len(row.logprobs) for row in scored] == [3, 1, 0]

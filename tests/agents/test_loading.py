@@ -1,13 +1,19 @@
+import asyncio
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from catts.agents.fingerprint import fingerprint
-from catts.agents.loading import PromptMismatchWarning, load_model
-from catts.agents.protocol import SamplingParams
+from catts.agents.loading import LoadedModel, PromptMismatchWarning, load_model
+from catts.agents.picture_size import limit_pixels, seen_size
+from catts.agents.protocol import Sample, SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.errors import ModelSpecError
 from catts.prompts import load_prompts
@@ -100,6 +106,68 @@ def test_no_chat_template(checkpoint: Path) -> None:
         load_model(checkpoint)
 
 
+def test_weights_are_read_to_their_device_with_the_attention_asked_for(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    asked: list[dict[str, Any]] = []
+    read = AutoModelForImageTextToText.from_pretrained
+
+    def listen(*args: Any, **kwargs: Any) -> Any:
+        asked.append(kwargs)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", listen)
+    loaded = load_model(tiny_checkpoint, device="cpu", attn_implementation="eager")
+    assert asked[0]["device_map"] == "cpu"
+    assert loaded.model.config.text_config._attn_implementation == "eager"
+    assert loaded.model.config.vision_config._attn_implementation == "eager"
+    loaded = load_model(tiny_checkpoint, device="auto")
+    assert asked[1]["device_map"] == "auto"
+    assert "attn_implementation" not in asked[1]
+    assert loaded.device == next(loaded.model.parameters()).device
+
+
+@pytest.mark.parametrize(("dtype", "room"), [("float32", 300_000), ("bfloat16", 150_000)])
+def test_a_model_that_is_spread_writes_what_it_writes_in_one_place(
+    tiny_checkpoint: Path,
+    random_picture: Callable[..., Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: str,
+    room: int,
+) -> None:
+    def ask(device: str) -> tuple[LoadedModel, Sequence[Sample]]:
+        engine = TransformersEngine.load(tiny_checkpoint, device=device, dtype=dtype)
+        loaded, params = engine.loaded, SamplingParams(n=16, max_new_tokens=40)
+        samples = engine.complete_sync("What is it?", [random_picture()], params).samples
+        asyncio.run(engine.aclose())
+        return loaded, samples
+
+    plain, expected = ask("cpu")
+    monkeypatch.setattr(
+        "transformers.integrations.accelerate.get_max_memory", lambda _=None: {"cpu": room}
+    )
+    spread, samples = ask("auto")
+    assert spread.model.lm_head.weight.device.type == "meta", "it waits on disk"
+    assert spread.device.type == "cpu"
+    assert samples == expected
+    assert len({len(sample.token_ids) for sample in samples}) > 2, "rows leave the batch"
+    assert plain.dtype == spread.dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nonsense", r"does not load with the attention 'nonsense'.*give sdpa"),
+        ("org/kernel", "never run"),
+    ],
+)
+def test_attention_that_cannot_be_had(tiny_checkpoint: Path, name: str, told: str) -> None:
+    with pytest.raises(ModelSpecError, match=told):
+        load_model(tiny_checkpoint, device="cpu", attn_implementation=name)
+
+
 @pytest.mark.parametrize("settings", [{"device": "abacus"}, {"dtype": "int3"}])
 def test_bad_settings(tiny_checkpoint: Path, settings: dict[str, str]) -> None:
     with pytest.raises(ModelSpecError):
@@ -179,3 +247,69 @@ def test_a_hub_snapshot_counts_by_commit(tmp_path: Path) -> None:
     for commit in ("1" * 40, "2" * 40):
         (snapshots / commit).mkdir(parents=True)
     assert fingerprint([snapshots / ("1" * 40)], []) != fingerprint([snapshots / ("2" * 40)], [])
+
+
+def tokens_of(engine: TransformersEngine, picture: Image.Image) -> int:
+    generation = engine.complete_sync("What?", [picture], SamplingParams(n=1, max_new_tokens=1))
+    return generation.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("which", ["tiny_checkpoint", "tiny_qwen3_checkpoint"])
+async def test_max_pixels_bounds_what_the_model_sees(
+    which: str, request: pytest.FixtureRequest, random_picture: Callable[..., Image.Image]
+) -> None:
+    folder = request.getfixturevalue(which)
+    whole = TransformersEngine.load(folder, device="cpu")
+    picture = random_picture(1, 300, 200)
+    seen = await whole.seen_size(picture)
+    for limit, word in ((64 * 96, "fewer"), (400 * 400, "more")):  # the checkpoint's is 224 x 224
+        engine = TransformersEngine.load(folder, device="cpu", max_pixels=limit)
+        width, height = await engine.seen_size(picture)
+        assert width * height <= limit
+        assert (width * height < seen[0] * seen[1]) == (word == "fewer")
+        assert (tokens_of(engine, picture) < tokens_of(whole, picture)) == (word == "fewer")
+        assert engine.fingerprint != whole.fingerprint
+    small = random_picture(2, 64, 64)
+    assert await engine.seen_size(small) == await whole.seen_size(small)
+
+
+def test_without_max_pixels_the_fingerprint_is_the_checkpoints(tiny_checkpoint: Path) -> None:
+    loaded = load_model(tiny_checkpoint, device="cpu")
+    facts = (loaded.prompts.hash, str(loaded.dtype))
+    assert TransformersEngine(loaded).fingerprint == fingerprint(loaded.folders, facts)
+
+
+def test_max_pixels_below_what_the_processor_can_do(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ModelSpecError, match="at least 784 pixels"):
+        load_model(tiny_checkpoint, device="cpu", max_pixels=28 * 27)
+
+
+def test_max_pixels_for_a_processor_of_another_kind() -> None:
+    from transformers import CLIPImageProcessor
+
+    processor = SimpleNamespace(image_processor=CLIPImageProcessor())
+    with pytest.raises(ModelSpecError, match="leave it out"):
+        limit_pixels(processor, 1000)
+    picture = Image.new("RGB", (50, 20))
+    assert seen_size(picture, processor) == (50, 20)
+
+
+@pytest.mark.parametrize(
+    "place", ["snapshots/best", "runs/snapshots/" + "1" * 40, "models--o--n/snapshots/step-100"]
+)
+def test_a_folder_named_snapshots_is_no_hub_snapshot(
+    tiny_checkpoint: Path, tmp_path: Path, place: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / place))
+    first = fingerprint([folder], [])
+    assert first == fingerprint([tiny_checkpoint], [])
+    with (folder / "tokenizer_config.json").open("a") as file:
+        file.write(" ")
+    assert fingerprint([folder], []) != first
+
+
+def test_the_fingerprint_is_made_while_loading(checkpoint: Path) -> None:
+    engine = TransformersEngine.load(checkpoint, device="cpu")
+    expected = fingerprint([checkpoint], [load_prompts("default").hash, "torch.float32"])
+    shutil.rmtree(checkpoint)
+    assert engine.fingerprint == expected

@@ -177,3 +177,8 @@ def test_a_hostile_reply_is_refused_quickly(text: str) -> None:
     with pytest.raises(ReplyError):
         parse_vote(text, 2)
     assert time.process_time() - start < 1
+
+
+def test_a_reply_that_is_one_object_may_speak_of_tags_and_objects() -> None:
+    said = 'Close </think>, as in {"critique": "x"}, and look again.'
+    assert parse_critique(json.dumps({"think": "<think>", "critique": said})).text == said

@@ -181,3 +181,13 @@ def test_embedded_models_are_found_without_importing_their_package(tmp_path, mon
 def test_a_base_that_is_not_there_is_refused():
     with pytest.raises(ModelSpecError, match="no model at"):
         resolve_base("./no/such/folder")
+
+
+def test_max_pixels_is_for_a_base_that_is_loaded_here(tiny_checkpoint):
+    from catts.agents.transformers_engine import TransformersEngine
+
+    engine = resolve_base(tiny_checkpoint, device="cpu", max_pixels=112 * 112)
+    assert engine.loaded.max_pixels == 112 * 112
+    with pytest.raises(ModelSpecError, match=r"TransformersEngine\.load"):
+        resolve_base(engine, max_pixels=112 * 112)
+    assert isinstance(engine, TransformersEngine)

@@ -171,3 +171,20 @@ def test_ask_json_has_everything_and_votes_are_the_ballots_sum(run, picture, tin
     again = json.loads(run(*arguments)[1])
     del result["usage"], again["usage"]  # the only part that holds times
     assert again == result
+
+
+def test_what_base_and_expert_see_of_a_picture_are_settings(run, picture, tiny_checkpoint):
+    base = str(tiny_checkpoint)
+    arguments = ("ask", picture, "Which?", "--json", "--base", base, "--expert", "base",
+                 "--samples", "1", "--max-new-tokens", "1",
+    )  # fmt: skip
+    whole = json.loads(run(*arguments)[1])
+    less = json.loads(run(*arguments, "--max-pixels", "3136", "--expert-max-side", "64")[1])
+
+    def read(trace):
+        return trace["usage"]["nodes"][0]["usage"]["prompt_tokens"]
+
+    assert read(whole) - read(less) == 16 - 4, "112 x 112 and 56 x 56 pixels, 28 x 28 a token"
+    assert (whole["policy"]["expert_max_side"], less["policy"]["expert_max_side"]) == (2048, 64)
+    assert whole["context_fingerprint"] != less["context_fingerprint"]
+    _refused(run(*arguments, "--max-pixels", "700"), "max_pixels", "at least 784")

@@ -203,6 +203,19 @@ def test_a_store_in_memory() -> None:
         store.get("../../etc/passwd")
 
 
+def test_a_store_scales_an_image_down_once() -> None:
+    store = ImageStore()
+    digest = store.put(_noise(400, 100))
+    small = store.get(digest, max_side=100)
+    assert small.size == (100, 25)
+    assert store.get(digest, max_side=100) is small
+    assert store.get(digest, max_side=200).size == (200, 50)
+    assert store.get(digest, max_side=400) is store.get(digest)
+    assert image_digest(store.get(digest)) == digest
+    line = store.put(Image.new("RGB", (4000, 1)))
+    assert store.get(line, max_side=100).size == (100, 1)
+
+
 def test_a_store_in_a_folder_serves_another_process(tmp_path: Path) -> None:
     digest = ImageStore(tmp_path / "images").put(_noise())
     code = (

@@ -17,6 +17,7 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
+from catts.agents.protocol import Usage
 from catts.agents.waiting import served
 from catts.errors import (
     EngineError,
@@ -299,15 +300,21 @@ async def test_a_role_that_failed_for_a_while_is_asked_again() -> None:
         async def vote(self, *args: Any) -> Any:
             self.calls.append("vote")
             if self.calls.count("vote") < 3:
-                raise RoleError("voter", "busy", cause="ModelRateLimitError", transient=True)
+                raise RoleError("voter", "busy", cause="Busy", usage=Usage(calls=2), transient=True)
             return await super().vote(*args)
 
     kept = await run(expert=Flaky())
     assert not kept.failures
-    assert {n.node: n.attempts for n in kept.usage.nodes}["voter"] == 3
-    down = ScriptedExpert(fail={"voter": RoleError("voter", "busy", cause="X", transient=True)})
-    trace = await run(expert=down)
-    assert (trace.failures[0].error, down.calls.count("voter")) == ("X", 3)
+    node = next(n for n in kept.usage.nodes if n.node == "voter")
+    assert (node.attempts, node.usage.calls) == (3, 2 + 2 + 1)
+    busy = RoleError("voter", "busy", cause="Busy", usage=Usage(calls=2), transient=True)
+    down = ScriptedExpert(fail={"voter": busy})
+    for _ in range(2):
+        trace = await run(expert=down)
+        assert trace.failures[0].error == "Busy"
+        node = next(n for n in trace.usage.nodes if n.node == "voter")
+        assert (node.attempts, node.usage.calls) == (3, 3 * 2)
+    assert down.calls.count("voter") == 2 * 3
     refused = ScriptedExpert(fail={"voter": RoleError("voter", "no", cause="Refused")})
     await run(expert=refused)
     assert refused.calls.count("voter") == 1

@@ -1,0 +1,44 @@
+"""The size at which a checkpoint's processor gives pictures to its model."""
+
+from typing import Any
+
+from PIL.Image import Image
+
+from catts.errors import EngineError, ModelSpecError
+
+
+def seen_size(image: Image, processor: Any) -> tuple[int, int]:
+    """Width and height in pixels that the processor scales `image` to.
+
+    A processor that makes no grid of patches (`image_grid_thw`) tells no size: then it is the
+    image's own.
+
+    Raises:
+        EngineError: the processor refuses the image, such as one that is 200 times as long as high.
+    """
+    vision = processor.image_processor
+    try:
+        made = vision(images=[image.convert("RGB")], return_tensors="pt")
+    except ValueError as error:
+        raise EngineError(f"the processor refuses the picture: {error}") from error
+    if "image_grid_thw" not in made:
+        return image.size
+    _, rows, columns = made["image_grid_thw"][0].tolist()
+    return columns * vision.patch_size, rows * vision.patch_size
+
+
+def limit_pixels(processor: Any, max_pixels: int) -> None:
+    """Let the processor scale larger pictures down to at most `max_pixels` (width times height).
+
+    Raises:
+        ModelSpecError: it scales pictures in another way, or never to so few pixels.
+    """
+    vision = processor.image_processor
+    if "max_pixels" not in vision.valid_kwargs.__annotations__:
+        raise ModelSpecError(
+            f"{type(vision).__name__} scales pictures without a max_pixels: leave it out"
+        )
+    least = vision.size["shortest_edge"]
+    if max_pixels < least:
+        raise ModelSpecError(f"max_pixels is {max_pixels}: this model sees at least {least} pixels")
+    vision.size |= {"longest_edge": max_pixels}
