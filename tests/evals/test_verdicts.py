@@ -143,6 +143,14 @@ def test_acceptance_stops_where_the_modules_still_help():
     assert best_acceptance([*sure, *torn]) == 0.8
 
 
+def test_acceptance_goes_no_lower_than_a_half_nor_past_what_it_costs():
+    sure = [verdict((TRUTH, 1.0))] * 50
+    assert best_acceptance(sure) == 0.5
+    helped = [verdict(("98", 3.0), (TRUTH, 1.0), vote=(0.0, 1.0), reanswer=TRUTH)] * 5
+    harmed = [verdict((TRUTH, 3.0), ("98", 2.0), vote=(0.0, 1.0), reanswer="98")] * 10
+    assert best_acceptance([*sure, *helped, *harmed]) == 0.8, "whatever lies below"
+
+
 def test_acceptance_can_say_never():
     fooled = verdict(("98", 1.0), vote=(1.0,), reanswer=TRUTH, self_check=TRUTH)
     tipped = Verdict(
