@@ -142,3 +142,9 @@ async def test_a_voter_that_was_not_asked_is_told(picture):
 async def test_right_is_green_and_wrong_is_red(picture):
     assert "\x1b[1;32m  right" in await told(picture, gold="3", styled=True)
     assert "\x1b[1;31m  wrong" in await told(picture, gold="7", styled=True)
+
+
+async def test_the_winner_s_row_stands_out(picture):
+    text = await told(picture, styled=True)
+    assert re.search(r"\x1b\[1;32m3 *\x1b", text)
+    assert not re.search(r"\x1b\[1;32m4 *\x1b", text)
