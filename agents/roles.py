@@ -194,7 +194,7 @@ class ChatExpert:
             messages.append(AIMessage(content=said[:MAX_REPLY_CHARS]))
             messages.append(HumanMessage(content=self._prompts.render("retry", error=problem)))
         if was_cut(message):
-            problem += "; it was cut at its most tokens, so allow more"
+            problem += "; it was cut at its longest, so raise expert_max_tokens"
         raise RoleError(
             role, f"malformed reply, twice: {problem}", cause=ReplyError.__name__, usage=usage
         )

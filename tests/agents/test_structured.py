@@ -150,7 +150,7 @@ async def test_json_that_breaks_off_is_not_completed(standin, provider):
 @pytest.mark.parametrize(("provider", "finish"), [("openai", "length"), ("google", "max_tokens")])
 async def test_a_reply_cut_at_its_longest_says_so(standin, provider, finish):
     standin.says(body(provider, '{"think": "The pict', finish))
-    with pytest.raises(RoleError, match="cut at its most tokens, so allow more") as caught:
+    with pytest.raises(RoleError, match="cut at its longest, so raise expert_max_tokens") as caught:
         await ask(resolve_expert(FORMATS[provider], url=standin.url), "critic")
     assert caught.value.cause == "ReplyError"
     assert caught.value.usage.prompt_tokens == 400

@@ -134,7 +134,7 @@ class ScriptedExpert:
         self._fail, self._slow = dict(fail or {}), dict(slow or {})
         self.candidates: list[tuple[Candidate, ...]] = []
         self.criticised: list[tuple[str, str]] = []
-        self.shown: list[Image] = []
+        self.shown: list[tuple[int, int]] = []
 
     @property
     def fingerprint(self) -> str:
@@ -150,14 +150,14 @@ class ScriptedExpert:
         self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
     ) -> RoleResult[Plan]:
         await self._act("planner")
-        self.shown += images
+        self.shown += [image.size for image in images]
         return RoleResult(reply=Plan(order=self._order, reason="so"), usage=ONE_CALL, attempts=1)
 
     async def vote(
         self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
     ) -> RoleResult[Vote]:
         await self._act("voter")
-        self.shown += images
+        self.shown += [image.size for image in images]
         self.candidates.append(tuple(candidates))
         even = 1 / len(candidates)
         told = [even if self._votes is None else self._votes[c.answer] for c in candidates]
@@ -167,7 +167,7 @@ class ScriptedExpert:
         self, question: Question, images: Sequence[Image], answer: str, reasoning: str
     ) -> RoleResult[Critique]:
         await self._act("critic")
-        self.shown += images
+        self.shown += [image.size for image in images]
         self.criticised.append((answer, reasoning))
         return RoleResult(reply=Critique(text=self._critique), usage=ONE_CALL, attempts=1)
 
