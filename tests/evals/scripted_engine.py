@@ -16,8 +16,18 @@ from catts.agents.protocol import (
 from catts.embedded.world import Stream
 from catts.evals.items import Item, load_items
 from catts.images import image_digest
-from catts.prompts import load_prompts
+from catts.prompts import FIELDS, PROMPT_NAMES, PromptSet
 from catts.question import Question
+
+FIRST_WORDS = {"voter": "Vote", "critic": "Criticise", "reanswer": "Again"}
+PROMPTS = PromptSet(
+    "scripted",
+    {
+        name: f"{FIRST_WORDS.get(name, name)}:\n" + "".join(f"{f}: ${f}\n" for f in FIELDS[name])
+        for name in PROMPT_NAMES
+    },
+)
+"""Prompts that show every field of their role."""
 
 
 def truth(item: Item) -> str:
@@ -70,7 +80,7 @@ class Scripted:
     def __init__(self, script: Script, name: str, card: ModelCard | None = None) -> None:
         self.script, self.fingerprint = script, name
         self.card = card or ModelCard(max_new_tokens=99)
-        self.prompts = load_prompts("embedded")
+        self.prompts = PROMPTS
         self.asked: list[tuple[str, int, str]] = []
         self.limits: set[int] = set()
         self.betas: set[float] = set()
@@ -94,7 +104,7 @@ class Scripted:
         replies = []
         for text, each in zip(texts, images, strict=True):
             place, item = self.script.find(each)
-            role = {"Vote": "voter", "Criticise": "critic", "Again": "reanswer"}[text.split(":")[0]]
+            role = next(r for r, word in FIRST_WORDS.items() if text.startswith(f"{word}:"))
             self.asked.append((role, place, text))
             reply = Sample(text=self.script.reply(role, place, item))
             replies.append(Generation(samples=(reply,), usage=Usage()))

@@ -259,11 +259,12 @@ def test_roles_are_asked_about_the_leader_and_only_where_there_is_a_choice(verdi
     ]  # fmt: skip
     prompts = {(role, place): text for role, place, text in (*expert.asked, *base.asked)}
     assert f"1. {untruth(items[0])}\n2. {truth(items[0])}" in prompts["voter", 0]
-    assert f"Answer: {untruth(items[0])}\n" in prompts["critic", 0]
+    assert f"answer: {untruth(items[0])}\n" in prompts["critic", 0]
     assert f"\\boxed{{{untruth(items[0])}}}" in prompts["critic", 0], (
         "what the leader's sample says"
     )
-    assert "look at 3" in prompts["reanswer", 3]
+    assert "critique: look at 3\n" in prompts["reanswer", 3]
+    assert f"previous: {said(truth(items[3])).text}\n" in prompts["reanswer", 3]
     assert (base.limits, expert.limits) == ({POLICY.max_new_tokens, 77}, {99})
 
 
@@ -299,7 +300,7 @@ def _order(tmp_path, rights, reanswers):
 
 def test_modules_are_ordered_by_what_they_add_to_the_right_answers_margin(tmp_path):
     """A voter that is right adds 0.5, a self-check that is wrong takes 0.5, a critic does both."""
-    assert _order(tmp_path, [4, 6, -1, 2], [True, False, True, True]) == {
+    assert _order(tmp_path, [4, 6, -1, 1], [True, False, True, True]) == {
         "all": [("voter", 0.5), ("critic", 0.5 / 3), ("self_check", -0.5)],
         "leader below 0.6": [("voter", 0.5), ("critic", 0.5), ("self_check", -0.5)],
         "leader at 0.6 or more": [("voter", 0.5), ("critic", 0.0), ("self_check", -0.5)],

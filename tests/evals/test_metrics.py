@@ -41,8 +41,8 @@ def test_auroc_needs_both_classes():
 
 
 def test_within_question_auroc_compares_only_within_and_counts_questions_once():
-    scores = [[9.0, 1.0], [5.0, 4.0, 4.0, 4.0], [0.0, 0.0]]
-    right = [[1, 0], [0, 1, 1, 1], [1, 1]]
+    scores = [[9.0, 1.0], [5.0, 4.0, 4.0, 4.0], [0.0, 0.0], [2.0, 3.0]]
+    right = [[1, 0], [0, 1, 1, 1], [1, 1], [0, 0]]
     assert metrics.within_cluster_aurocs(scores, right).tolist() == [1.0, 0.0]
 
 

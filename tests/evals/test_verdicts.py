@@ -107,6 +107,25 @@ def test_a_subset_leaves_the_others_out():
     assert gold(ITEM) == TRUTH
 
 
+def test_margins_and_shares_of_a_lone_answer():
+    right, wrong = verdict((TRUTH, 1.0)), verdict(("98", 1.0))
+    assert (right.margin("sample"), right.share("sample")) == (1.0, 1.0)
+    assert (wrong.margin("sample"), wrong.share("sample")) == (-1.0, 0.0)
+    assert right.margin() == right.share() == 0.0, "without a ballot"
+
+
+def test_a_leader_is_unsure_below_the_threshold_and_always_without_a_mapping():
+    def leads(confidence, **settings):
+        policy = Policy(**settings)
+        return read_rows([ITEM], [(said(TRUTH, confidence),)], policy)[0].unsure
+
+    mapped = {"confidence_map": FITTED, "reflect_below": 0.5}
+    assert [leads(c, **mapped) for c in (4.9, 5.0, 5.1)] == [True, False, False]
+    assert leads(9.0, confidence_map=FITTED)
+    assert leads(9.0)
+    assert not read_rows([ITEM], [(Sample(text="no idea"),)], Policy())[0].unsure
+
+
 def test_without_a_readable_answer_nothing_is_won():
     silent = read_rows([ITEM], [(Sample(text="no idea"),)], POLICY)[0]
     assert silent.spoken == ("", "")
@@ -141,6 +160,14 @@ def test_acceptance_stops_where_the_modules_still_help():
     sure = [verdict((TRUTH, 1.0)) for _ in range(50)]
     torn = [verdict(("98", 3.0), (TRUTH, 1.0), vote=(0.0, 1.0), reanswer=TRUTH)] * 50
     assert best_acceptance([*sure, *torn]) == 0.8
+
+
+def test_acceptance_goes_no_lower_than_a_half_nor_past_what_it_costs():
+    sure = [verdict((TRUTH, 1.0))] * 50
+    assert best_acceptance(sure) == 0.5
+    helped = [verdict(("98", 3.0), (TRUTH, 1.0), vote=(0.0, 1.0), reanswer=TRUTH)] * 5
+    harmed = [verdict((TRUTH, 3.0), ("98", 2.0), vote=(0.0, 1.0), reanswer="98")] * 10
+    assert best_acceptance([*sure, *helped, *harmed]) == 0.8, "whatever lies below"
 
 
 def test_acceptance_can_say_never():

@@ -131,3 +131,20 @@ async def test_the_whole_account_of_a_run(picture):
         console.print(account(timed, title="embedded/test/0", gold="A", note="a note"))
     shown = [line.rstrip() for line in capture.get().splitlines()]
     assert shown == WHOLE.strip("\n").splitlines()
+
+
+async def test_a_voter_that_was_not_asked_is_told(picture):
+    text = await told(picture, engine=ScriptedEngine([("3", 1.0), ("3", 2.0)]))
+    assert "voter  not asked" in text
+    assert "probabilities given by" not in text
+
+
+async def test_right_is_green_and_wrong_is_red(picture):
+    assert "\x1b[1;32m  right" in await told(picture, gold="3", styled=True)
+    assert "\x1b[1;31m  wrong" in await told(picture, gold="7", styled=True)
+
+
+async def test_the_winner_s_row_stands_out(picture):
+    text = await told(picture, styled=True)
+    assert re.search(r"\x1b\[1;32m3 *\x1b", text)
+    assert not re.search(r"\x1b\[1;32m4 *\x1b", text)

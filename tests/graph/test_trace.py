@@ -17,7 +17,7 @@ from catts.graph.context import Context
 from catts.graph.embed import answer_sync
 from catts.graph.records import NodeRun
 from catts.graph.state import Output
-from catts.graph.trace import Trace, append_trace, read_traces, write_traces
+from catts.graph.trace import Cost, Trace, append_trace, read_traces, write_traces
 from catts.question import Question
 
 
@@ -222,3 +222,12 @@ def test_others_may_read_a_trace_file_and_only_its_owner_writes(
     umask = os.umask(0)
     os.umask(umask)
     assert (tmp_path / "runs.jsonl").stat().st_mode & 0o777 == 0o644 & ~umask
+
+
+@pytest.mark.parametrize("name", ["expert_calls", "seconds", "latency"])
+def test_no_cost_is_negative(name: str) -> None:
+    free = {"total": Usage(), "expert_calls": 0, "seconds": 0.0, "nodes": ()}
+    assert Cost.model_validate(free).latency == 0
+    assert getattr(Cost.model_validate(free | {name: 0}), name) == 0
+    with pytest.raises(ValueError, match=name):
+        Cost.model_validate(free | {name: -0.5 if name != "expert_calls" else -1})

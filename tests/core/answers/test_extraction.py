@@ -31,6 +31,7 @@ TABLE_FREE: list[tuple[str, str | None]] = [
     (r"\boxed{", None),
     (r"\boxed{\boxed{6}}", "6"),
     (r"\boxed{x = \boxed{6}}", r"x = \boxed{6}"),  # the outer box is the answer
+    (r"\boxed{x = \boxed{6}} no, \boxed{7}", "7"),
     (r"<think>\boxed{1}</think>\boxed{2}", "2"),
     (r"<think>so \boxed{1}</think>The answer is 2.", "2"),  # after the thinking counts first
     (r"<think>so \boxed{1}</think>", "1"),  # nothing after it: the box that was marked
@@ -59,6 +60,12 @@ TABLE_FREE: list[tuple[str, str | None]] = [
     ("-3.5 cm", "-3.5 cm"),
     ("Red.", "Red."),
     ("dark red", "dark red"),
+    ("big dark red", None),  # three words may be a sentence
+    ("3 large red cubes", "3 large red cubes"),  # unless they start with a number
+    ("3 of them are red and not blue", None),
+    ("z" * 80, "z" * 80),
+    ("z" * 81, None),
+    ("The answer is " + "z" * 400, "z" * 400),
     ("?", None),
     ("...", None),
     ("", None),
@@ -83,6 +90,11 @@ TABLE_CHOICE: list[tuple[str, str | None]] = [
     ("The correct option is D.", "D"),
     ("Answer: **B**", "B"),
     ("The answer is the red circle.", "the red circle"),
+    ("The answer is B: there are twelve of them on the table.", "B"),
+    ("The answer is B, maybe.", "B"),
+    ("The answer is Z, maybe.", "Z, maybe"),
+    ("B, I mean (B)", "B"),
+    ("B, not (A)", None),
     ("red circle", "red circle"),
     ("A red circle", "A red circle"),  # an article, and the text of choice A
     ("I count twelve, so it must be (B).", "B"),
