@@ -22,7 +22,7 @@ class Tuning(Record):
     """Mapping of `confidence_kind` to the probability of being right, fitted on validation data."""
     noise_t: int = Field(default=500, ge=0, le=1000)
     """Diffusion step of the self-check's noised image."""
-    contrast_alpha: float = Field(default=1.0, ge=0)
+    contrast_alpha: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     contrast_beta: float = Field(default=0.1, ge=0, le=1)
     accept: float = Field(default=0.9, ge=0)
     """Routing `planned`: the leader's share of V_internal from which no module is asked; `inf` is

@@ -11,6 +11,7 @@ from pydantic import Field
 from catts.agents.card import ModelCard
 from catts.agents.expert import Expert
 from catts.agents.protocol import ContrastParams, Engine, SamplingParams
+from catts.errors import InputError
 from catts.graph.observer import Observer
 from catts.images import ImageStore
 from catts.tuning import Tuning
@@ -33,11 +34,11 @@ class Policy(Tuning):
     routing: Routing = "planned"
     samples: int = Field(default=8, ge=1)
     """Completions drawn for V_internal."""
-    temperature: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """Of the samples; the paper's is 1."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Of the samples; confidence always comes from the unfiltered distribution."""
-    reanswer_temperature: float = Field(default=0.0, ge=0)
+    reanswer_temperature: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Of the answer under the critique; 0 is greedy."""
     seed: int = Field(default=0, ge=0)
     """Of the base model's sampling."""
@@ -45,11 +46,11 @@ class Policy(Tuning):
     """Longest side in pixels of the pictures that the expert is shown; larger ones are scaled down
     for it; the base model gets them whole. Most providers scale to this or less themselves. A chat
     model is sent PNGs, exact to the pixel, and a JPEG where the PNG would exceed a megabyte."""
-    tau1: float = Field(default=0.5, ge=0)
+    tau1: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     """Votes that the voter's probabilities share between them."""
-    tau2: float = Field(default=0.5, ge=0)
+    tau2: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     """Votes of the answer under the critique."""
-    tau3: float = Field(default=0.5, ge=0)
+    tau3: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     """Votes of the self-check's answer."""
 
     @classmethod
@@ -122,6 +123,12 @@ class Context:
     attempts: int = ATTEMPTS
     """How often a node is tried whose connection fails, at least 1."""
 
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise InputError(f"attempts is {self.attempts}: give 1 or more")
+        if self.node_timeout is not None and not self.node_timeout > 0:
+            raise InputError(f"node_timeout is {self.node_timeout:g} s: give more than 0, or None")
+
     @classmethod
     def of(
         cls,
@@ -138,6 +145,7 @@ class Context:
 
         Raises:
             pydantic.ValidationError: a setting is unknown or out of range.
+            InputError: `attempts` or `node_timeout` is out of range.
         """
         card = getattr(engine, "card", None)
         known = card if isinstance(card, ModelCard) else ModelCard()

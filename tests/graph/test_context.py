@@ -6,7 +6,9 @@ from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents.card import ModelCard
 from catts.calibration import ConfidenceMap
+from catts.errors import InputError
 from catts.graph.context import Context, Policy
+from catts.tuning import Tuning
 
 FITTED = ConfidenceMap(kind="mean_logprob", x=(-1.0, 0.0), y=(0.2, 0.8), fitted_on="test")
 CARD = ModelCard(
@@ -102,3 +104,68 @@ def test_the_scripts_are_what_the_protocols_ask_for() -> None:
 
     assert isinstance(ScriptedEngine(), Engine)
     assert isinstance(ScriptedExpert(), Expert)
+
+
+def test_a_policy_s_own_numbers_are_these() -> None:
+    own = Policy().model_dump(exclude=set(Tuning.model_fields))
+    assert own == {
+        "routing": "planned",
+        "samples": 8,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "reanswer_temperature": 0.0,
+        "seed": 0,
+        "expert_max_side": 2048,
+        "tau1": 0.5,
+        "tau2": 0.5,
+        "tau3": 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("samples", (1, 64), (0,)),
+        ("temperature", (0.0, 2.0), (-0.01, math.inf, math.nan)),
+        ("top_p", (0.01, 1.0), (0.0, 1.01)),
+        ("reanswer_temperature", (0.0, 2.0), (-0.01, math.inf)),
+        ("seed", (0, 7), (-1,)),
+        ("expert_max_side", (32,), (31,)),
+        ("tau1", (0.0, 2.0), (-0.01, math.inf)),
+        ("tau2", (0.0, 2.0), (-0.01, math.inf)),
+        ("tau3", (0.0, 2.0), (-0.01, math.inf)),
+    ],
+)
+def test_ranges(name: str, allowed: tuple[float, ...], refused: tuple[float, ...]) -> None:
+    for value in allowed:
+        assert getattr(Policy(**{name: value}), name) == value
+    for value in refused:
+        with pytest.raises(ValidationError, match=name):
+            Policy(**{name: value})
+
+
+def test_what_the_models_are_asked_follows_the_policy() -> None:
+    policy = Policy(
+        samples=3, temperature=0.7, top_p=0.9, seed=5, max_new_tokens=40, contrast_alpha=0.3,
+        contrast_beta=0.2, reanswer_temperature=0.4,
+    )  # fmt: skip
+    assert policy.sampling.model_dump() == {
+        "n": 3, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": 40, "seed": 5,
+    }  # fmt: skip
+    assert policy.reanswering.model_dump() == {
+        "n": 1, "temperature": 0.4, "top_p": 1.0, "max_new_tokens": 40, "seed": 5,
+    }  # fmt: skip
+    assert policy.contrast.model_dump() == {"alpha": 0.3, "beta": 0.2, "max_new_tokens": 40}
+
+
+@pytest.mark.parametrize("limits", [{"attempts": 0}, {"node_timeout": 0}, {"node_timeout": -1.0}])
+def test_limits_that_allow_nothing_are_refused(limits: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(limits))):
+        Context.of(ScriptedEngine(), ScriptedExpert(), **limits)
+
+
+def test_limits_have_defaults_and_may_be_lifted() -> None:
+    context = Context.of(ScriptedEngine(), ScriptedExpert())
+    assert (context.node_timeout, context.attempts) == (600.0, 3)
+    lifted = Context.of(ScriptedEngine(), ScriptedExpert(), node_timeout=None, attempts=1)
+    assert (lifted.node_timeout, lifted.attempts) == (None, 1)
