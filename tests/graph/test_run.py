@@ -17,6 +17,7 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
+from catts.agents.expert import Vote
 from catts.agents.protocol import Usage
 from catts.agents.waiting import served
 from catts.errors import (
@@ -574,3 +575,29 @@ async def test_a_limit_that_is_too_small_is_told_before_anything_is_asked() -> N
             {"question": question}, {"recursion_limit": 10}, context=context
         )
     assert engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("reanswer", "contrast", "key", "text"),
+    [("7", "12 cm", "12", "12 cm"), ("12 cm", "7", "12", "12 cm"), ("7 m", "12 cm", "7", "7 m")],
+)
+async def test_the_words_are_those_of_who_gave_the_answer(
+    reanswer: str, contrast: str, key: str, text: str
+) -> None:
+    engine = ScriptedEngine((("3", 2.0), ("4", 2.0)), reanswer=reanswer, contrast=contrast)
+    weights = {"tau2": 2.0, "tau3": 1.0} if key in reanswer else {"tau2": 1.0, "tau3": 2.0}
+    trace = await run(engine, **weights)
+    assert (trace.answer, trace.answer_text) == (key, text)
+
+
+@pytest.mark.parametrize("told", [(-0.2, 0.6, 0.6), (0.5, 0.5), (0.5, 0.4, 0.2), (0.2, 0.3, 0.4)])
+async def test_a_vote_that_is_no_distribution_has_failed(told: tuple[float, ...]) -> None:
+    class Odd(ScriptedExpert):
+        async def vote(self, *args: Any) -> Any:
+            result = await super().vote(*args)
+            return result.model_copy(update={"reply": Vote(probabilities=told)})
+
+    engine = ScriptedEngine((("3", 2.0), ("4", 2.0), ("5", 2.0)))
+    trace = await run(engine, Odd())
+    assert trace.failed_nodes == ("voter",)
+    assert trace.usage.expert_calls == 3, "and what it cost is counted"
