@@ -183,5 +183,8 @@ def _serve(calls: Sequence[Call[Any]]) -> None:
         stacklevel=2,
     )
     for call in left:
-        call.begun = time.perf_counter()
-        _serve([call])
+        call.begun = None
+    for call in left:
+        if not call.gone():
+            call.begun = time.perf_counter()
+            _serve([call])

@@ -52,6 +52,8 @@ def is_transient(error: BaseException) -> bool:
     LangChain has classified the error (`ModelError.is_retryable`), that counts; else its type and
     its HTTP status do, looked for along its chain of causes.
     """
+    if any(getattr(link, "code", None) == "insufficient_quota" for link in _chain(error)):
+        return False  # a 429 like a rate limit's, but it does not pass
     for link in _chain(error):
         if isinstance(link, ModelError):
             return link.is_retryable

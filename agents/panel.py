@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from PIL.Image import Image
 
@@ -16,8 +16,17 @@ class ExpertPanel:
     So a local planner can stand beside a remote voter; each keeps its models and prompt set.
     """
 
-    def __init__(self, *, planner: Expert, voter: Expert, critic: Expert) -> None:
+    def __init__(
+        self,
+        *,
+        planner: Expert,
+        voter: Expert,
+        critic: Expert,
+        owned: Collection[Expert] | None = None,
+    ) -> None:
+        """Make a panel; `aclose` closes the experts that are `owned`, by default all three."""
         self._planner, self._voter, self._critic = planner, voter, critic
+        self._owned = (planner, voter, critic) if owned is None else tuple(owned)
         self.name = "+".join(dict.fromkeys(e.name for e in (planner, voter, critic)))
 
     def __repr__(self) -> str:
@@ -48,6 +57,6 @@ class ExpertPanel:
         return await self._critic.criticise(question, images, answer, reasoning)
 
     async def aclose(self) -> None:
-        """Close all three."""
-        experts = {id(e): e for e in (self._planner, self._voter, self._critic)}
+        """Close the experts that are its own."""
+        experts = {id(expert): expert for expert in self._owned}
         await asyncio.gather(*(expert.aclose() for expert in experts.values()))

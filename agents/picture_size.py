@@ -10,8 +10,8 @@ from catts.errors import EngineError, ModelSpecError
 def seen_size(image: Image, processor: Any) -> tuple[int, int]:
     """Width and height in pixels that the processor scales `image` to.
 
-    A processor that makes no grid of patches (`image_grid_thw`) tells no size: then it is the
-    image's own.
+    It is told by the grid of patches (`image_grid_thw`), or by the one array of pixels that is
+    made; a processor that makes several tiles tells no size: then it is the image's own.
 
     Raises:
         EngineError: the processor refuses the image, such as one that is 200 times as long as high.
@@ -22,7 +22,10 @@ def seen_size(image: Image, processor: Any) -> tuple[int, int]:
     except ValueError as error:
         raise EngineError(f"the processor refuses the picture: {error}") from error
     if "image_grid_thw" not in made:
-        return image.size
+        pixels = made.get("pixel_values")
+        # tiles and crops are no single size; their shape has more than four dimensions or rows
+        one = getattr(pixels, "ndim", 0) == 4 and pixels.shape[:2] == (1, 3)
+        return (pixels.shape[3], pixels.shape[2]) if one else image.size
     _, rows, columns = made["image_grid_thw"][0].tolist()
     return columns * vision.patch_size, rows * vision.patch_size
 

@@ -20,6 +20,7 @@ PROVIDER_MAX_TOKENS = 8192
 hundred tokens, and what a model thinks before it counts too."""
 SERVER_MAX_TOKENS = 4096
 """The same on a server of one's own, where prompt and reply often share a short context."""
+_NO_KEY = "no-key-needed"
 OWN_FORMAT = frozenset({"google_genai", "anthropic", "ollama"})
 """Providers that keep their own request format when they are given another address."""
 
@@ -90,7 +91,7 @@ def server_model(
     """
     settings: dict[str, Any] = {
         "base_url": split_url(url).geturl(),
-        "api_key": api_key or SecretStr(os.environ.get("OPENAI_API_KEY") or "none"),
+        "api_key": api_key or SecretStr(os.environ.get("OPENAI_API_KEY") or _NO_KEY),
         "temperature": 0,
     }
     return _init(model, "openai", model, settings, max_tokens or SERVER_MAX_TOKENS, rate_limiter)

@@ -17,12 +17,12 @@ _WITHHELD = frozenset(
         "BLOCKLIST",
         "SPII",
         "IMAGE_SAFETY",
+        "RECITATION",
+        "guardrail_intervened",
     }
 )
 """Reasons to end a reply that are refusals, whatever text came before."""
 _CUT = frozenset({"length", "MAX_TOKENS", "max_tokens"})
-_ENDED = frozenset({"stop", "STOP", "end_turn"}) | _CUT
-"""Reasons that an empty reply may have and not be refused."""
 
 
 def refusal(message: AIMessage) -> str:
@@ -36,8 +36,9 @@ def refusal(message: AIMessage) -> str:
     if said:
         return str(said)
     reason = _reason(message)
-    empty = not message.text.strip() and not message.tool_calls
-    return str(reason) if reason in _WITHHELD or (empty and reason and reason not in _ENDED) else ""
+    # Google's word for a reply that it kept back without saying why
+    kept_back = reason == "OTHER" and not message.text.strip() and not message.tool_calls
+    return str(reason) if reason in _WITHHELD or kept_back else ""
 
 
 def was_cut(message: AIMessage) -> bool:

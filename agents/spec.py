@@ -72,6 +72,7 @@ def resolve_expert(
     api_key: SecretStr | None = None,
     timeout: float | None = None,
     max_tokens: int | None = None,
+    local_max_tokens: int | None = None,
     rate_limiter: BaseRateLimiter | None = None,
     device: str | None = None,
     dtype: str | None = None,
@@ -95,6 +96,7 @@ def resolve_expert(
         max_tokens: Longest reply in tokens, what the model thinks included; by default
             `PROVIDER_MAX_TOKENS` or `SERVER_MAX_TOKENS` of `catts.agents.providers` for a remote
             model, and what its card says for a local one.
+        local_max_tokens: The same for local models only, where `max_tokens` is not given.
         rate_limiter: Asked before each request to a remote model; waiting for it counts as time of
             the request.
         device: Where to load a local model.
@@ -119,6 +121,7 @@ def resolve_expert(
         api_key,
         timeout,
         max_tokens,
+        local_max_tokens,
         rate_limiter,
         device,
         dtype,
@@ -235,6 +238,7 @@ class _Resolver:
     api_key: SecretStr | None
     timeout: float | None
     max_tokens: int | None
+    local_max_tokens: int | None
     rate_limiter: BaseRateLimiter | None
     device: str | None
     dtype: str | None
@@ -252,6 +256,7 @@ class _Resolver:
             planner=made[_key(specs["planner"])],
             voter=made[_key(specs["voter"])],
             critic=made[_key(specs["critic"])],
+            owned=[expert for expert in made.values() if expert not in specs.values()],
         )
 
     def expert(self, spec: ExpertSpec) -> Expert:
@@ -308,7 +313,10 @@ class _Resolver:
     def _of_engine(self, engine: "TransformersEngine", *, owned: bool) -> Expert:
         return ChatExpert.single(
             EngineChatModel(
-                engine=engine, max_new_tokens=self.max_tokens or engine.card.max_new_tokens
+                engine=engine,
+                max_new_tokens=self.max_tokens
+                or self.local_max_tokens
+                or engine.card.max_new_tokens,
             ),
             prompts=engine.prompts,
             name=engine.name,

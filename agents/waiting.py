@@ -9,8 +9,9 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-WAITING: ContextVar[Callable[[], None] | None] = ContextVar("catts_waiting", default=None)
-"""Called every `BEAT_S` seconds, in the event loop, while a call waits for its turn."""
+WAITING: ContextVar[Callable[[float], None] | None] = ContextVar("catts_waiting", default=None)
+"""Told, in the event loop, of seconds that a call waits for its turn, before they pass; what did
+not pass after all is told as a negative number."""
 
 BEAT_S = 0.05
 
@@ -23,36 +24,45 @@ async def time_limit(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
         TimeoutError: what it surrounds took longer than `seconds`; None is no limit.
     """
     timer, outer = asyncio.timeout(seconds), WAITING.get()
-    now = asyncio.get_running_loop().time
+    open_ = True
 
-    def beat() -> None:
-        if seconds is not None and not timer.expired():
-            timer.reschedule(now() + seconds)
+    def waits(wait: float) -> None:
+        deadline = timer.when()
+        # a task that was started inside may outlive the limit, and waits for others then
+        if open_ and deadline is not None and not timer.expired():
+            timer.reschedule(deadline + wait)
         if outer is not None:
-            outer()
+            outer(wait)
 
-    token = WAITING.set(beat)
+    token = WAITING.set(waits)
     try:
         async with timer:
             yield timer
     finally:
+        open_ = False
         WAITING.reset(token)
 
 
 async def served(future: "Future[_T]", begun: Callable[[], bool]) -> _T:
-    """The result of a call to an engine; who stops waiting for it, or is cancelled, cancels it.
+    """The result of a call to an engine; who stops waiting for it, for any reason, cancels it.
 
     Args:
         future: the call's.
-        begun: whether the engine has begun on it; asked often.
+        begun: whether the engine is at work on it; asked every `BEAT_S` seconds, since a call may
+            have to wait again.
     """
     result = asyncio.wrap_future(future)
-    beat = WAITING.get()
+    waits = WAITING.get()
+    now = asyncio.get_running_loop().time
     try:
-        while beat is not None and not begun() and not result.done():
-            beat()
+        while waits is not None and not result.done():
+            waiting, start = not begun(), now()
+            if waiting:
+                waits(BEAT_S)
             await asyncio.wait([result], timeout=BEAT_S)
+            if waiting:
+                waits(now() - start - BEAT_S)
         return await result
-    except asyncio.CancelledError:
+    except BaseException:
         result.cancel()
         raise

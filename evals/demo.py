@@ -216,7 +216,7 @@ def _table(summary: DemoSummary) -> Table:
     table.add_row("majority of the samples", f"{summary.majority:.3f}")
     table.add_row("CA-TTS", f"{summary.ca_tts:.3f}", style="bold")
     if summary.failed_nodes:
-        table.add_row("failed roles", str(summary.failed_nodes), style="red")
+        table.add_row("failed nodes", str(summary.failed_nodes), style="red")
     return table
 
 

@@ -12,9 +12,7 @@ from catts.evals.metrics import Interval, cluster_bootstrap
 from catts.evals.modules import full_verdicts
 from catts.evals.verdicts import Verdict
 from catts.graph.context import Policy
-from catts.names import MODULES, Module, Source
-
-_BALLOT: dict[Module, Source] = {"voter": "voter", "critic": "critic", "self_check": "self_check"}
+from catts.names import MODULES, Module
 
 
 class Gain(NamedTuple):
@@ -31,7 +29,7 @@ def margin_gains(verdicts: Sequence[Verdict]) -> list[Gain]:
         Gain(
             module,
             cluster_bootstrap(
-                [[v.margin("sample", _BALLOT[module]) - v.margin("sample")] for v in verdicts]
+                [[v.margin("sample", module) - v.margin("sample")] for v in verdicts]
             ),
         )
         for module in MODULES

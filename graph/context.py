@@ -121,7 +121,7 @@ class Context:
     """Seconds that one attempt of a node may take, beside its waiting for a turn at an engine; None
     for no limit. A node that runs out of time has failed, and the run goes on without it."""
     attempts: int = ATTEMPTS
-    """How often a node is tried whose connection fails, at least 1."""
+    """How often a node is tried whose failure may pass, such as a lost connection; at least 1."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:

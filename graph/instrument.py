@@ -59,7 +59,7 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
     async def node(state: State, runtime: Runtime[Context]) -> Update:
         context = _checked(state, runtime)
         asked = state.question.digest
-        spent = Usage()
+        clock, spent = _Clock(), Usage()
         failed: Exception | None = None
         tries = AsyncRetrying(
             retry=retry_if_exception(lambda error: error is failed and _transient(error)),
@@ -71,7 +71,6 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
             with trial:
                 attempt = trial.retry_state.attempt_number
                 _tell(runtime, Started(question=asked, node=name, attempt=attempt))
-                clock = _Clock()
                 try:
                     async with _span(context, name, asked) as span:
                         try:
@@ -208,7 +207,7 @@ def _usage_of(error: Exception) -> Usage:
 
 
 class _Clock:
-    """When an attempt began."""
+    """When a node began."""
 
     def __init__(self) -> None:
         self._began, self._start = time.time(), time.perf_counter()
@@ -216,7 +215,7 @@ class _Clock:
     def run(
         self, name: Worker, status: Literal["ok", "failed"], usage: Usage, attempts: int
     ) -> NodeRun:
-        """The record of the attempt, which ends now."""
+        """The record of the node, which ends now."""
         seconds = time.perf_counter() - self._start
         return NodeRun(
             node=name,

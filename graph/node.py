@@ -58,7 +58,7 @@ def as_node(
     async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:
         said = convert_to_messages(_read(state, messages) or []) if messages else []
         pictures = _read(state, image)
-        if pictures is None:
+        if pictures is None or (isinstance(pictures, Sequence) and not pictures):
             pictures = _pictures(said)
         asked = _read(state, question) or _latest(said)
         if not asked or (isinstance(pictures, Sequence) and not pictures):

@@ -79,7 +79,8 @@ async def open_context(
         observer: wraps every node.
         node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
             engine left out; None for no limit.
-        attempts: how often a node is tried whose connection fails.
+        attempts: how often a node is tried whose failure may pass: a lost connection, and what is
+            left of a rate limit or a failing server after the provider's client has tried again.
         tell: hears what is being loaded, a few words at a time, from any thread.
         **settings: fields of `catts.graph.context.Policy`; the rest comes from the base's card.
 
@@ -106,8 +107,6 @@ async def open_context(
     local = [e for e in experts if isinstance(e, str | Path) and runs_here(e, expert_url)]
     if isinstance(base, str | Path):
         check_local(base, "base")
-    if len(local) == len(experts) and expert_max_tokens is None:
-        asked["max_tokens"] = settings.get("max_new_tokens")
     said = tell or (lambda _: None)
     async with AsyncExitStack() as loaded:
 
@@ -115,7 +114,12 @@ async def open_context(
             if isinstance(expert, str | Path):
                 said(f"loading the expert {expert}")
             found = await asyncio.to_thread(
-                resolve_expert, expert, base_engine=engine, **placing, **asked
+                resolve_expert,
+                expert,
+                base_engine=engine,
+                local_max_tokens=settings.get("max_new_tokens"),
+                **placing,
+                **asked,
             )
             if found is not expert:
                 loaded.push_async_callback(found.aclose)

@@ -130,11 +130,11 @@ class NodeRun(Record):
     usage: Usage
     """What its models reported; of a failed node, what its failed attempt had cost by then."""
     seconds: float = Field(ge=0)
-    """Duration of the last attempt."""
+    """From start to end, all attempts and the pauses between them."""
     started: float = 0.0
-    """When the last attempt began: seconds since 1970, UTC, the clock of all nodes of a run."""
+    """When the first attempt began: seconds since 1970, UTC, the clock of all nodes of a run."""
     ended: float = 0.0
-    """When it ended, on the same clock."""
+    """When the last one ended, on the same clock."""
     attempts: int = Field(default=1, ge=1)
     """How often the node was tried; more than once where a connection failed."""
 

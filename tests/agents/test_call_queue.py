@@ -248,7 +248,7 @@ async def test_waiting_is_told_while_it_lasts(watched: Watched) -> None:
     beats: list[float] = []
 
     async def asked() -> Generation:
-        WAITING.set(lambda: beats.append(time.perf_counter()))
+        WAITING.set(lambda _: beats.append(time.perf_counter()))
         return await engine.complete("x", [], params)
 
     with watched.held():

@@ -291,7 +291,7 @@ def test_max_pixels_for_a_processor_of_another_kind() -> None:
     with pytest.raises(ModelSpecError, match="leave it out"):
         limit_pixels(processor, 1000)
     picture = Image.new("RGB", (50, 20))
-    assert seen_size(picture, processor) == (50, 20)
+    assert seen_size(picture, processor) == (224, 224)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ async def test_a_key_is_optional_and_sent_when_there_is_one(expert, standin, mon
         assert KEY not in repr(each) + repr(vars(each)) + each.fingerprint
         assert "sk-given-000111222" not in repr(each) + repr(vars(each)) + each.fingerprint
     sent = [request.headers["authorization"] for request in standin.requests]
-    assert sent == ["Bearer none", f"Bearer {KEY}", "Bearer sk-given-000111222"]
+    assert sent == ["Bearer no-key-needed", f"Bearer {KEY}", "Bearer sk-given-000111222"]
     assert from_environment.fingerprint == given.fingerprint
 
 

@@ -272,6 +272,14 @@ async def test_models_that_the_caller_gave_stay_open(picture: Image.Image) -> No
     assert (engine.closed, expert.closed) == (0, 0)
 
 
+async def test_experts_of_the_caller_in_a_mapping_stay_open() -> None:
+    expert = ScriptedExpert()
+    roles: Any = {"planner": expert, "voter": expert, "critic": expert}
+    async with open_context(ScriptedEngine(), roles):
+        pass
+    assert expert.closed == 0
+
+
 async def test_what_was_loaded_is_freed_also_when_something_else_is_bad(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

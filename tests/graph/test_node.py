@@ -129,6 +129,17 @@ async def test_a_later_message_asks_about_the_picture_sent_before(picture: Image
     assert held.engine.sizes == [(24, 16)]  # type: ignore[attr-defined]
 
 
+async def test_an_empty_channel_leaves_the_messages(picture: Image.Image) -> None:
+    class Both(Chat, total=False):
+        image: list[Any]
+
+    sent = [HumanMessage([block(picture), {"type": "text", "text": "How many?"}])]
+    state = await graph(Both, context(), messages="messages").ainvoke(
+        {"messages": sent, "image": []}
+    )
+    assert state["answer"] == "3"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -398,9 +398,9 @@ async def test_a_lost_connection_and_then_no_time_left_are_two_attempts() -> Non
     trace = await answer(PICTURE, "?", context=context)
     (node,) = (n for n in trace.usage.nodes if n.node == "self_check")
     assert (node.status, node.attempts) == ("failed", 2)
-    assert node.seconds == pytest.approx(0.5, abs=0.3)
-    assert node.started > before + 0.2, "the second attempt, after a pause"
-    assert node.ended <= time.time()
+    assert 0.7 < node.seconds < 3, "a pause and half a second"
+    assert before < node.started <= node.ended <= time.time()
+    assert trace.usage.latency >= node.seconds
 
 
 async def test_attempts_are_a_setting() -> None:
