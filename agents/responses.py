@@ -70,12 +70,12 @@ def reply_within(error: Exception) -> AIMessage | None:
 
 
 def cost(message: AIMessage, seconds: float) -> Usage:
-    """What a request that took `seconds` cost, as far as the provider tells."""
+    """What a request that took `seconds` cost, as far as the provider tells; nonsense counts 0."""
     tokens = message.usage_metadata
     return Usage(
         calls=1,
-        prompt_tokens=tokens["input_tokens"] if tokens else 0,
-        completion_tokens=tokens["output_tokens"] if tokens else 0,
+        prompt_tokens=max(0, tokens["input_tokens"]) if tokens else 0,
+        completion_tokens=max(0, tokens["output_tokens"]) if tokens else 0,
         seconds=seconds,
     )
 

@@ -101,6 +101,8 @@ def ask(store: ImageStore, image: Images, question: str, choices: Sequence[str] 
     alone = (str, bytes, bytearray, memoryview)
     several = isinstance(image, Sequence) and not isinstance(image, alone)
     sources = cast("Sequence[ImageSource]", image if several else (image,))
+    if not sources:
+        raise InputError("there is no image; give one, or several in a list")
     try:  # before the images: a bad question leaves nothing in the store
         asked = Question(text=question, choices=tuple(choices))
     except ValidationError as error:

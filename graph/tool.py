@@ -1,6 +1,7 @@
 """CA-TTS as a tool of an agent."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,13 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
     The agent names an image by its path in `folder`; nothing outside can be opened. It gets the
     answer with its share of the votes as text, and the `Trace` as the message's artifact. A
     missing image is told to the agent instead of being raised.
+
+    Raises:
+        InputError: there is no such folder.
     """
     root = Path(folder).resolve()
+    if not root.is_dir():
+        raise InputError(f"there is no folder {folder}; make it, or name another")
     graph = build_graph(checkpointer=False)
 
     async def look(
@@ -33,7 +39,8 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
                 ask, held.images, _inside(root, image), question, choices or ()
             )
         except InputError as error:
-            raise ToolException(str(error)) from error
+            # an agent's conversation is no place for a server's paths
+            raise ToolException(str(error).replace(f"{root}{os.sep}", "")) from error
         trace = await run(graph, asked, held, config)
         return summary(trace), plain(trace)
 

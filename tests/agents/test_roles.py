@@ -8,11 +8,13 @@ import pytest
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from PIL import Image
 from pydantic import Field, SecretStr
 
 from catts.agents.expert import Candidate
+from catts.agents.responses import cost
 from catts.agents.roles import ChatExpert
 from catts.errors import RoleError
 from catts.prompts import load_prompts
@@ -292,3 +294,9 @@ async def test_closing_twice_closes_once() -> None:
     await expert.aclose()
     await expert.aclose()
     assert closed == [1]
+
+
+def test_a_cost_that_cannot_be_counts_nothing() -> None:
+    told = UsageMetadata(input_tokens=-5, output_tokens=-5, total_tokens=-1)
+    usage = cost(AIMessage("x", usage_metadata=told), 0.5)
+    assert (usage.calls, usage.prompt_tokens, usage.completion_tokens) == (1, 0, 0)

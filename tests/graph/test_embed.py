@@ -82,6 +82,7 @@ async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> No
         (bytearray(b"a buffer"), "?", {}, "bytearray is no image"),
         (7, "?", {}, "int is no image"),
         (None, " ", {}, "blank"),
+        ([], "?", {}, "no image"),
         (None, "?", {"choices": ["x"] * 27}, "up to 26"),
         (None, "?", {"samples": 3}, "not both"),
     ],
@@ -246,7 +247,11 @@ async def test_a_tool_tells_the_agent_what_went_wrong(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     tool = as_tool(context(), tmp_path)
     assert "there are notes.txt" in await tool.ainvoke({"image": "b.png", "question": "?"})
-    assert "not an image" in await tool.ainvoke({"image": "notes.txt", "question": "?"})
+    told = await tool.ainvoke({"image": "notes.txt", "question": "?"})
+    assert told.startswith("notes.txt is not an image")
+    assert str(tmp_path) not in told
+    with pytest.raises(InputError, match="no folder"):
+        as_tool(context(), tmp_path / "none")
 
 
 def test_the_picture_shows_the_nodes_and_no_plumbing() -> None:
