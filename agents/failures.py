@@ -90,15 +90,13 @@ def http_status(error: BaseException | None) -> int | None:
 
 def without_keys(text: str, secrets: frozenset[str] = frozenset()) -> str:
     """`text` without `secrets`, what looks like a key, and the password within an address."""
-    text = _LOGIN.sub("", _without(text, secrets))
-    return _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
+    return _masked(_LOGIN.sub("", _without(text, secrets)))
 
 
 def clean(text: str, secrets: frozenset[str] = frozenset()) -> str:
     """`text` on one short line, without `secrets`, what looks like a key, and addresses' paths."""
     text = _ADDRESS.sub(r"\1\2", _without(text, secrets)[: 20 * MAX_MESSAGE_CHARS])
-    text = _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
-    line = " ".join(text.split())
+    line = " ".join(_masked(text).split())
     return line if len(line) <= MAX_MESSAGE_CHARS else line[: MAX_MESSAGE_CHARS - 1] + "…"
 
 
@@ -113,6 +111,11 @@ def _without(text: str, secrets: frozenset[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[key]")
     return text
+
+
+def _masked(text: str) -> str:
+    """`text` without what looks like a key."""
+    return _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -66,7 +66,7 @@ class ServedModel:
             return Generation(samples=drawn.samples, usage=self._spend(call, drawn))
 
         copies = 1 if params.temperature == 0 else params.n
-        return self._queue.submit(
+        return self._submit(
             Call(
                 work=partial(_guarded, work),
                 kind=("generate", params),
@@ -94,7 +94,7 @@ class ServedModel:
             (sample,), usage = drawn.samples, self._spend(call, drawn)
             return Contrast(sample=sample, method="lock_step", usage=usage)
 
-        return self._queue.submit(
+        return self._submit(
             Call(
                 work=partial(_guarded, work),
                 kind=("contrast", params),
@@ -128,6 +128,12 @@ class ServedModel:
                 new_tokens=max(map(len, completions)),
             )
         )
+
+    def _submit(self, call: Call[list[_T]]) -> Call[list[_T]]:
+        if not call.turns:
+            call.finish([])
+            return call
+        return self._queue.submit(call)
 
     def _spend(self, call: Call[_T], drawn: Drawn) -> Usage:
         """The share of one turn, or pair of them, in what its call has cost so far."""

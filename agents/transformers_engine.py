@@ -143,8 +143,6 @@ class TransformersEngine:
         The draws of a question depend on the seed and the question alone, not on its neighbours.
         The seconds of the batch are shared out evenly over its generations, so usages add up.
         """
-        if not questions:
-            return []
         turns = self._asked(questions, images)
         return await _served(self._serving.generate(turns, params))
 
@@ -155,8 +153,6 @@ class TransformersEngine:
         params: SamplingParams,
     ) -> list[Generation]:
         """`sample_many`, blocking."""
-        if not questions:
-            return []
         return _result(self._serving.generate(self._asked(questions, images), params))
 
     async def reanswer(
@@ -195,8 +191,6 @@ class TransformersEngine:
         self, texts: Sequence[str], images: Sequence[Sequence[Image]], params: SamplingParams
     ) -> list[Generation]:
         """`complete` of many user turns as one batch, blocking; seeds as in `sample_many`."""
-        if not texts:
-            return []
         turns = [Turn(text, each, text) for text, each in zip(texts, images, strict=True)]
         return _result(self._serving.generate(turns, params))
 
@@ -220,8 +214,6 @@ class TransformersEngine:
         params: ContrastParams,
     ) -> list[Contrast]:
         """`contrast` of many questions as one batch, blocking."""
-        if not questions:
-            return []
         return _result(self._contrast(questions, images, noised, params))
 
     async def score(

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from catts.answers import equivalent
 from catts.graph.ledger import tally
-from catts.graph.records import NO_ANSWER, SampleRecord
+from catts.graph.records import SampleRecord
 from catts.graph.trace import Trace
 from catts.names import PARTS, SOURCES
 from catts.question import choice_letter
@@ -134,8 +134,7 @@ def _votes(trace: Trace) -> Iterator[RenderableType]:
 
 def _verdict(trace: Trace, gold: str | None) -> Text:
     if trace.answer is None:
-        why = NO_ANSWER[trace.no_answer] if trace.no_answer else "unknown"
-        verdict = plain(f"no answer: {why}", "bold red")
+        verdict = plain(f"no answer: {trace.why_no_answer}", "bold red")
     else:
         share = trace.votes[trace.answer] / math.fsum(trace.votes.values())
         verdict = plain(f"answer: {trace.answer_text or trace.answer}", "bold green")

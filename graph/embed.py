@@ -20,7 +20,6 @@ from catts.graph.context import Context
 from catts.graph.events import Event, parse_event
 from catts.graph.instrument import LONGEST_RUN
 from catts.graph.opening import open_context
-from catts.graph.records import NO_ANSWER
 from catts.graph.state import Input, Output
 from catts.graph.trace import Trace
 from catts.images import ImageSource, ImageStore
@@ -119,7 +118,7 @@ def plain(trace: Trace) -> dict[str, Any]:
 def summary(trace: Trace) -> str:
     """One line on a run: the answer, its share of all votes, and what failed."""
     if trace.answer is None:
-        line = f"no answer ({NO_ANSWER[trace.no_answer] if trace.no_answer else 'unknown'})"
+        line = f"no answer ({trace.why_no_answer})"
     else:
         share = trace.votes[trace.answer] / math.fsum(trace.votes.values())
         line = f"{trace.answer_text or trace.answer} ({share:.0%} of the votes)"

@@ -67,11 +67,11 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
             wait=wait_exponential_jitter(initial=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
             reraise=True,
         )
-        async for trial in tries:
-            with trial:
-                attempt = trial.retry_state.attempt_number
-                _tell(runtime, Started(question=asked, node=name, attempt=attempt))
-                try:
+        try:
+            async for trial in tries:
+                with trial:
+                    attempt = trial.retry_state.attempt_number
+                    _tell(runtime, Started(question=asked, node=name, attempt=attempt))
                     async with _span(context, name, asked) as span:
                         try:
                             limit = context.node_timeout
@@ -84,19 +84,15 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
                         update = update | {"runs": (run,)}
                         if span is not None:
                             span.result(update)
-                except _FORESEEN as error:
-                    last = attempt == context.attempts or not _transient(error)
-                    if error is not failed or not last:
-                        raise
-                    run = clock.run(name, "failed", spent, attempt)
-                    update = _after_failure(name, error, run)
-                except (CattsError, GraphBubbleUp):
-                    raise
-                except Exception as error:
-                    raise NodeFailedError(
-                        f"{name} failed with {type(error).__name__}: {error}; this is a defect of "
-                        "the model or expert given, or of catts"
-                    ) from error
+        except (CattsError, GraphBubbleUp, ConnectionError, TimeoutError) as error:
+            if error is not failed:
+                raise
+            update = _after_failure(name, error, clock.run(name, "failed", spent, attempt))
+        except Exception as error:
+            raise NodeFailedError(
+                f"{name} failed with {type(error).__name__}: {error}; this is a defect of the "
+                "model or expert given, or of catts"
+            ) from error
         for event in events_of(name, asked, update):
             _tell(runtime, event)
         return update

@@ -58,10 +58,10 @@ def as_node(
     async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:
         said = convert_to_messages(_read(state, messages) or []) if messages else []
         pictures = _read(state, image)
-        if pictures is None or (isinstance(pictures, Sequence) and not pictures):
+        if _missing(pictures):
             pictures = _pictures(said)
         asked = _read(state, question) or _latest(said)
-        if not asked or (isinstance(pictures, Sequence) and not pictures):
+        if not asked or _missing(pictures):
             raise InputError(
                 f"the state lacks a question or an image; this node reads {question!r} and "
                 f"{image!r}" + (f", or the messages in {messages!r}" if messages else "")
@@ -89,6 +89,10 @@ def as_node(
 def _read(state: Any, name: str) -> Any:
     """A channel of another graph's state, whether that is a mapping or an object."""
     return state.get(name) if isinstance(state, Mapping) else getattr(state, name, None)
+
+
+def _missing(pictures: Any) -> bool:
+    return pictures is None or (isinstance(pictures, Sequence) and not pictures)
 
 
 def _latest(messages: Sequence[BaseMessage]) -> str:

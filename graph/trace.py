@@ -19,6 +19,7 @@ from catts.errors import TraceError
 from catts.graph.context import Context, Policy
 from catts.graph.ledger import Ballot, tally
 from catts.graph.records import (
+    NO_ANSWER,
     ContrastRecord,
     CritiqueRecord,
     Decision,
@@ -95,6 +96,11 @@ class Trace(Record):
         if self.answer is not None and self.answer not in self.votes:
             raise ValueError("the answer has no votes: the record was changed")
         return self
+
+    @property
+    def why_no_answer(self) -> str:
+        """`no_answer` in words, for people; empty where there is an answer."""
+        return "" if self.no_answer is None else NO_ANSWER[self.no_answer]
 
     @classmethod
     def of(cls, output: Output, context: Context) -> Self:
