@@ -16,7 +16,7 @@ class Candidate(Record):
     """One distinct answer among the samples, as the expert is told of it."""
 
     answer: str
-    """Canonical answer (`catts.answers.canonical`)."""
+    """Key of the answer (`catts.answers.AnswerKeys`)."""
     count: int = Field(ge=1)
     """Samples with this answer."""
     confidence: float

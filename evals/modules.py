@@ -6,7 +6,7 @@ from dataclasses import replace
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.collect import Collection, Samples
-from catts.evals.verdicts import Verdict, key_of, read_rows
+from catts.evals.verdicts import Verdict, read_rows
 from catts.graph.context import Policy
 
 
@@ -38,7 +38,7 @@ def full_verdicts(
             vote=vote if verdict.field else None,
             critique=critique,
             reanswer=answer,
-            self_check=key_of(verdict.item, contrast[0]),
+            self_check=verdict.key_of(contrast[0]),
         )
         for verdict, vote, critique, answer, contrast in zip(
             verdicts, votes, critiques, answers, contrasts, strict=True
@@ -54,12 +54,12 @@ def reanswered(
     *,
     title: str,
 ) -> list[str | None]:
-    """Canonical answers under the critiques; None where the critic failed."""
+    """Keys of the answers under the critiques; None where the critic failed."""
     params = role_params(base)
     rows = data.reanswers(
         base, [v.spoken[1] for v in verdicts], [c or "" for c in critiques], params, title=title
     )
     return [
-        None if critique is None or not verdict.field else key_of(verdict.item, row[0])
+        None if critique is None or not verdict.field else verdict.key_of(row[0])
         for verdict, critique, row in zip(verdicts, critiques, rows, strict=True)
     ]

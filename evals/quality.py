@@ -30,7 +30,7 @@ from catts.evals.metrics import (
 from catts.evals.modules import full_verdicts, reanswered
 from catts.evals.rows import Row, row, row_of
 from catts.evals.sight import NoisePoint, Sight
-from catts.evals.verdicts import Verdict, accuracy_of, gold, key_of, turned_right
+from catts.evals.verdicts import Verdict, accuracy_of, keys_of, turned_right
 from catts.graph.context import Policy
 
 EASIEST = 1800
@@ -136,7 +136,7 @@ class Measurement:
     def _votes(self, greedy: list[Samples], eight: list[Samples]) -> list[Row]:
         items = self._items
         hits = accuracy_of(items, eight)
-        keys = [[key_of(i, s) for s in row] for i, row in zip(items, eight, strict=True)]
+        keys = [keys_of(i, row) for i, row in zip(items, eight, strict=True)]
         majority = [[majority_at_k(k, [h > 0 for h in hit])]
                     for k, hit in zip(keys, hits, strict=True)]  # fmt: skip
         once = accuracy_of(items, greedy)
@@ -252,7 +252,7 @@ def _ladder(group: str, verdicts: list[Verdict], bar: float) -> list[Row]:
     rows = [row(group, way, hit) for way, hit in hits.items()]
     majority = [
         [majority_at_k([s.answer for s in v.samples],
-                       [s.answer == gold(v.item) for s in v.samples])]
+                       [s.answer == v.gold for s in v.samples])]
         for v in verdicts
     ]  # fmt: skip
     gain = paired_difference(hits["CA-TTS, all modules"], majority)

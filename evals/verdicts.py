@@ -6,7 +6,7 @@ from functools import cached_property
 
 from catts.agents.expert import Candidate
 from catts.agents.protocol import Sample
-from catts.answers import canonical, extract_answer, is_correct
+from catts.answers import AnswerKeys, extract_answer, is_correct
 from catts.evals.items import Item
 from catts.graph.context import Policy
 from catts.graph.ledger import (
@@ -20,7 +20,7 @@ from catts.graph.ledger import (
     tally,
     voter_ballots,
 )
-from catts.graph.nodes import read_sample
+from catts.graph.nodes import read_samples
 from catts.graph.records import SampleRecord
 from catts.names import Source
 
@@ -28,11 +28,6 @@ from catts.names import Source
 def right(item: Item, sample: Sample) -> bool:
     """Whether a completion answers the item's question, a unit that it writes included."""
     return is_correct(sample.text, item.example.answer, item.question)
-
-
-def gold(item: Item) -> str:
-    """The right answer's canonical key."""
-    return canonical(item.example.answer, item.question)
 
 
 def accuracy_of(items: Sequence[Item], rows: Sequence[Sequence[Sample]]) -> list[list[float]]:
@@ -52,9 +47,24 @@ class Verdict:
     critique: str | None = None
     """What the critic said of the leader; None where the role failed."""
     reanswer: str | None = None
-    """Canonical answer under the critique; None where there is none."""
+    """Key of the answer under the critique; None where there is none."""
     self_check: str | None = None
-    """Canonical answer of the contrastive decoding."""
+    """Key of the contrastive decoding's answer."""
+
+    @cached_property
+    def keys(self) -> AnswerKeys:
+        """Keys of answers beside the samples."""
+        return AnswerKeys(self.item.question, (sample.said for sample in self.samples))
+
+    @property
+    def gold(self) -> str:
+        """Key of the right answer."""
+        return self.keys.key(self.item.example.answer)
+
+    def key_of(self, sample: Sample) -> str | None:
+        """Key of a later completion's answer, None when it holds none."""
+        said = extract_answer(sample.text, self.item.question)
+        return None if said is None else self.keys.key(said)
 
     @cached_property
     def field(self) -> tuple[Candidate, ...]:
@@ -101,18 +111,18 @@ class Verdict:
     def won(self, *sources: Source) -> bool:
         """Whether the right answer wins the tally over these sources."""
         standing = leader(b for b in self.ballots if b.source in sources)
-        return standing is not None and standing.answer == gold(self.item)
+        return standing is not None and standing.answer == self.gold
 
     def share(self, *sources: Source) -> float:
         """The right answer's share of the tally over these sources; 0 without a ballot."""
         votes = tally(self.ballots, sources)
         total = sum(votes.values())
-        return votes.get(gold(self.item), 0.0) / total if total else 0.0
+        return votes.get(self.gold, 0.0) / total if total else 0.0
 
     def margin(self, *sources: Source) -> float:
         """Votes of the right answer minus those of the best other one."""
         votes = tally(self.ballots, sources)
-        own = votes.pop(gold(self.item), 0.0)
+        own = votes.pop(self.gold, 0.0)
         return own - max(votes.values(), default=0.0)
 
 
@@ -121,20 +131,21 @@ def read_rows(
 ) -> list[Verdict]:
     """Verdicts of the samples alone."""
     return [
-        Verdict(item, policy, tuple(read_sample(s, item.question, policy) for s in row))
+        Verdict(item, policy, read_samples(row, item.question, policy))
         for item, row in zip(items, rows, strict=True)
     ]
 
 
-def key_of(item: Item, sample: Sample) -> str | None:
-    """Canonical answer of a completion, None when it holds none."""
-    said = extract_answer(sample.text, item.question)
-    return None if said is None else canonical(said, item.question)
+def keys_of(item: Item, samples: Sequence[Sample]) -> list[str | None]:
+    """Keys of the samples' answers, None for one that holds none."""
+    said = [extract_answer(sample.text, item.question) for sample in samples]
+    keys = AnswerKeys(item.question, said)
+    return [None if words is None else keys.key(words) for words in said]
 
 
 def turned_right(verdict: Verdict) -> int:
     """1 when the critique turned the leader's wrong answer right, -1 the other way, else 0."""
     if verdict.reanswer is None or not verdict.field:
         return 0
-    truth = gold(verdict.item)
+    truth = verdict.gold
     return int(verdict.reanswer == truth) - int(verdict.field[0].answer == truth)

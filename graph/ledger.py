@@ -25,7 +25,7 @@ class Ballot(Record):
 
     source: Source
     answer: str
-    """Canonical answer (`catts.answers.canonical`)."""
+    """Key of the answer (`catts.answers.AnswerKeys`)."""
     weight: float = Field(ge=0, allow_inf_nan=False)
     """What it adds to the answer's votes. The samples' ballots sum to 1 between them."""
     reason: str
@@ -96,7 +96,7 @@ def voter_ballots(
 def critic_ballots(answer: str | None, criticised: str, tau2: float) -> tuple[Ballot, ...]:
     """tau2 votes for the base model's answer under the critique of `criticised`; none without one.
 
-    Both answers are canonical.
+    Both answers are keys.
     """
     if answer is None:
         return ()
@@ -106,7 +106,7 @@ def critic_ballots(answer: str | None, criticised: str, tau2: float) -> tuple[Ba
 
 
 def self_check_ballots(answer: str | None, tau3: float, method: str, t: int) -> tuple[Ballot, ...]:
-    """tau3 votes for the (canonical) answer that rests on what is seen; none without one.
+    """tau3 votes for the answer (its key) that rests on what is seen; none without one.
 
     `method` and the noise step `t` say how it was found.
     """

@@ -12,7 +12,7 @@ from PIL.Image import Image, Resampling
 
 from catts.agents.expert import Vote
 from catts.agents.protocol import Sample, Usage
-from catts.answers import canonical, extract_answer
+from catts.answers import AnswerKeys, extract_answer
 from catts.errors import EngineError, RoleError
 from catts.graph.context import Context, Policy
 from catts.graph.ledger import (
@@ -52,7 +52,7 @@ async def sampler(state: State, context: Context) -> Work:
     policy = context.policy
     images = await _images(state.question, context)
     generation = await context.engine.sample(state.question, images, policy.sampling)
-    samples = tuple(read_sample(s, state.question, policy) for s in generation.samples)
+    samples = read_samples(generation.samples, state.question, policy)
     return Work({"samples": samples, "ballots": sample_ballots(samples)}, generation.usage)
 
 
@@ -109,7 +109,7 @@ async def reanswer(state: State, context: Context) -> Work:
         critique=critique.text,
         params=policy.reanswering,
     )
-    sample = read_sample(generation.samples[0], state.question, policy)
+    sample = read_beside(state.samples, generation.samples[0], state.question, policy)
     ballots = critic_ballots(sample.answer, critique.answer, policy.tau2)
     return Work({"reanswer": sample, "ballots": ballots}, generation.usage)
 
@@ -140,7 +140,7 @@ async def self_check(state: State, context: Context) -> Work:
         policy.contrast,
         candidates=[c.answer for c in candidates(state.samples)],
     )
-    sample = read_sample(contrast.sample, question, policy)
+    sample = read_beside(state.samples, contrast.sample, question, policy)
     record = ContrastRecord(sample=sample, method=contrast.method, noised=noised)
     ballots = self_check_ballots(sample.answer, policy.tau3, contrast.method, policy.noise_t)
     return Work({"self_check": record, "ballots": ballots}, contrast.usage)
@@ -175,15 +175,30 @@ def render(noised: NoisedImage, clean: Image) -> Image:
     return add_noise(clean.resize(noised.size, Resampling.BICUBIC), noised.t, noised.seed, region)
 
 
-def read_sample(sample: Sample, question: Question, policy: Policy) -> SampleRecord:
-    """A completion as it enters the vote: its canonical answer, its confidence, its weight."""
-    said = extract_answer(sample.text, question)
+def read_samples(
+    samples: Sequence[Sample], question: Question, policy: Policy
+) -> tuple[SampleRecord, ...]:
+    """Completions as they enter the vote: their answers' keys, confidences, weights."""
+    said = [extract_answer(sample.text, question) for sample in samples]
+    keys = AnswerKeys(question, said)
+    return tuple(_record(s, words, keys, policy) for s, words in zip(samples, said, strict=True))
+
+
+def read_beside(
+    samples: Sequence[SampleRecord], sample: Sample, question: Question, policy: Policy
+) -> SampleRecord:
+    """A later completion beside the `samples` that have been read: it joins their candidates."""
+    keys = AnswerKeys(question, (other.said for other in samples))
+    return _record(sample, extract_answer(sample.text, question), keys, policy)
+
+
+def _record(sample: Sample, said: str | None, keys: AnswerKeys, policy: Policy) -> SampleRecord:
     confidence = sample.confidence.get(policy.confidence_kind)
     return SampleRecord(
         text=sample.text,
         token_ids=sample.token_ids,
         finish_reason=sample.finish_reason,
-        answer=None if said is None else canonical(said, question),
+        answer=None if said is None else keys.key(said),
         said=said,
         confidence=confidence,
         confidence_kind=policy.confidence_kind,

@@ -57,7 +57,7 @@ class SampleRecord(Record):
     token_ids: tuple[int, ...] = ()
     finish_reason: Literal["stop", "length"] = "stop"
     answer: str | None
-    """Canonical answer, None when none could be read."""
+    """Key of the answer (`catts.answers.AnswerKeys`), None when none could be read."""
     said: str | None = None
     """The answer as it was written, with its unit and in its own spelling."""
     confidence: float | None = Field(allow_inf_nan=False)
@@ -88,7 +88,7 @@ class VoteRecord(Record):
     """What the voter thinks, whatever weight tau1 gives it."""
 
     probabilities: dict[str, float]
-    """Candidate (canonical answer) to the probability that it is right; they sum to 1."""
+    """Candidate (its key) to the probability that it is right; they sum to 1."""
 
 
 class CritiqueRecord(Record):

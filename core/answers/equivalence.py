@@ -9,6 +9,7 @@ from catts.answers.extraction import extract_answer
 from catts.answers.math_process import MATH
 from catts.answers.numerals import same_number
 from catts.answers.reading import Reading, asks_percent, choice_of, read
+from catts.answers.units import units_agree
 from catts.errors import AnswerTimeoutError
 from catts.question import Question
 
@@ -64,7 +65,8 @@ def compare(answer: str, gold: str, question: Question) -> Comparison:
     """Like `equivalent`, with how it was decided.
 
     Two units or two left-hand sides that differ make answers different (12 cm and 12 m, x = 3 and
-    y = 3), one that only one answer has does not. Where the question asks for percents, 50% equals
+    y = 3), one that only one answer has does not, nor one that may mean the other (20 degrees and
+    20 °C). Where the question asks for percents, 50% equals
     both 50 and 0.5; elsewhere only 0.5. Sets ignore order, tuples and intervals do not, and a
     decimal equals a fraction when it rounds it to six or more digits.
     """
@@ -93,8 +95,7 @@ def _choice_text(answer: str, letter: str | None, question: Question) -> str:
 
 
 def _differ_in_name(a: Reading, b: Reading) -> bool:
-    units, names = {a.unit, b.unit} - {""}, {a.name, b.name} - {""}
-    return len(units) > 1 or len(names) > 1
+    return not units_agree(a.unit, b.unit) or len({a.name, b.name} - {""}) > 1
 
 
 def _same(a: Reading, b: Reading) -> bool:

@@ -1,9 +1,10 @@
 r"""One key for all the ways of writing an answer.
 
-Ballots are keyed by `canonical`, so 2/4 and 0.5, (B) and the text of choice B, 1,000 and 1000,
+`canonical` is the key of an answer, so 2/4 and 0.5, (B) and the text of choice B, 1,000 and 1000,
 `\frac{1}{3}` and 1/3, 12 and 12 cm, x = 3 and 3 are each one candidate. A unit or a left-hand side
-is left out of the key, since samples of one question differ in whether they write it, hardly in
-which one; `catts.answers.equivalent` still tells 12 cm from 12 m and x = 3 from y = 3.
+is left out of it, since answers to one question differ in whether they write it, hardly in which
+one; `catts.answers.keys` tells 5 minutes from 5 hours where both are said, and
+`catts.answers.equivalent` 12 cm from 12 m and x = 3 from y = 3.
 """
 
 import hashlib
@@ -70,7 +71,7 @@ class Reading(NamedTuple):
 
 
 def canonical(answer: str, question: Question) -> str:
-    """The key under which `answer` collects votes in `question`; applying it twice changes nothing.
+    """The key of `answer` in `question`, its unit left out; applying it twice changes nothing.
 
     A choice's letter for a multiple-choice question (the answer itself, normalised, when it is
     none of the choices); otherwise a plain number (`0.5`, `1/3`), a list (`(1, 2)`), an expression

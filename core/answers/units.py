@@ -16,7 +16,8 @@ _NAMES: dict[str, str] = {
     "mg": "mg milligram milligrams",
     "g": "g gram grams",
     "kg": "kg kilogram kilograms",
-    "lb": "lb lbs pound pounds",
+    "lb": "lb lbs",
+    "pound": "pound pounds",
     "oz": "oz ounce ounces",
     "ml": "ml milliliter milliliters millilitre millilitres",
     "l": "l liter liters litre litres",
@@ -54,6 +55,13 @@ _NAMES: dict[str, str] = {
 _UNITS = {alias: unit for unit, aliases in _NAMES.items() for alias in aliases.lower().split()}
 _LENGTHS = ("mm", "cm", "m", "km", "in", "ft", "yd", "mi", "unit")
 _POWERS = (("square", 2), ("sq", 2), ("cubic", 3), ("cu", 3))
+_FINER: dict[str, tuple[str, ...]] = {
+    "deg": ("°c", "°f"),
+    "pound": ("lb", "£"),
+    "unit^2": tuple(f"{length}^2" for length in _LENGTHS if length != "unit"),
+    "unit^3": tuple(f"{length}^3" for length in _LENGTHS if length != "unit"),
+}
+"""Units that leave open which of some others they mean."""
 _CHANGING = frozenset(
     {"hundred", "thousand", "million", "billion", "trillion", "dozen", "pair", "percent"}
     | {"couple", "score", "double", "lakh", "crore", "squared", "cubed", "factorial"}
@@ -89,6 +97,19 @@ def unit_of(text: str, spaced: bool) -> str | None:
     if exponent in ("2", "3") and _UNITS.get(base) in _LENGTHS:
         return f"{_UNITS[base]}^{exponent}"
     return _UNITS.get(name, _UNITS.get(name.replace(" ", "")))
+
+
+def refines(unit: str, other: str) -> bool:
+    """Whether `unit` is one of several that `other` may mean; empty, no unit written, may be any.
+
+    `20 °C` refines both `20 degrees` and `20`.
+    """
+    return unit != other and (not other or unit in _FINER.get(other, ()))
+
+
+def units_agree(unit: str, other: str) -> bool:
+    """Whether numbers with these two units (empty: none written) can mean the same."""
+    return unit == other or refines(unit, other) or refines(other, unit)
 
 
 def repeats_question(text: str, question: str) -> bool:

@@ -11,7 +11,7 @@ from catts.calibration import ConfidenceMap
 from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds
 from catts.evals.items import Item, load_items
 from catts.evals.planning import margin_gains
-from catts.evals.verdicts import Verdict, accuracy_of, gold, read_rows, right, turned_right
+from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right, turned_right
 from catts.graph.context import Context, Policy
 from catts.graph.embed import answer_sync
 
@@ -104,7 +104,7 @@ def test_a_subset_leaves_the_others_out():
     assert not full.won("sample")
     assert full.won("sample", "voter")
     assert full.share("sample") == pytest.approx(1 / 3)
-    assert gold(ITEM) == TRUTH
+    assert full.gold == TRUTH
 
 
 def test_margins_and_shares_of_a_lone_answer():

@@ -57,6 +57,25 @@ def others(trace: Trace, *sources: str) -> list[tuple[str, str, float]]:
     return [(b.source, b.answer, b.weight) for b in trace.ballots if b.source not in sources]
 
 
+async def test_two_units_on_one_number_are_two_candidates_for_every_module() -> None:
+    engine = ScriptedEngine(
+        (("5 minutes", 2.0), ("5 min", 2.0), ("5 hours", 2.0), ("5 h", 2.0)),
+        reanswer="5 hours",
+        contrast="5",
+    )
+    expert = ScriptedExpert(votes={"5 min": 0.25, "5 h": 0.75})
+    trace = await run(engine, expert, accept=0.9, tau1=0.4, tau2=0.3, tau3=0.2)
+    assert trace.votes == pytest.approx({"5 h": 0.5 + 0.3 + 0.3, "5 min": 0.5 + 0.1, "5": 0.2})
+    assert (trace.answer, trace.answer_text) == ("5 h", "5 hours")
+
+
+async def test_answers_that_differ_only_in_writing_the_unit_are_one_candidate() -> None:
+    engine = ScriptedEngine((("5", 2.0), ("5 min", 2.5)), reanswer="5 minutes", contrast="5 hours")
+    trace = await run(engine, routing="parallel", tau1=0.4, tau2=0.3, tau3=0.2)
+    assert trace.votes == pytest.approx({"5": 1 + 0.4 + 0.3, "5 h": 0.2})
+    assert (trace.answer, trace.answer_text) == ("5", "5 min")
+
+
 async def test_a_paper_run_casts_every_ballot_of_the_formula() -> None:
     engine = ScriptedEngine((("3", 2.0), ("3", 2.5), ("4", 3.0), ("", 9.0)))
     expert = ScriptedExpert(votes={"3": 0.25, "4": 0.75}, order=("critic", "voter", "self_check"))
