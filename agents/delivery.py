@@ -17,6 +17,8 @@ class Completion(NamedTuple):
     """c_t of each token."""
     logprobs: tuple[float, ...]
     """Raw log-probability of each token."""
+    self_certainty: tuple[float, ...]
+    """KL(U || p_t) of each token."""
     ended: bool
     """Whether it ended its turn, rather than being cut."""
 
@@ -28,6 +30,7 @@ class Written(NamedTuple):
     """(R, limit), int64."""
     confidence: Tensor
     logprobs: Tensor
+    self_certainty: Tensor
     lengths: Tensor
     ended: Tensor
     finite: Tensor
@@ -38,8 +41,7 @@ class Written(NamedTuple):
         """Nothing written yet."""
         return cls(
             torch.zeros(rows, limit, dtype=torch.long, device=device),
-            torch.zeros(rows, limit, device=device),
-            torch.zeros(rows, limit, device=device),
+            *(torch.zeros(rows, limit, device=device) for _ in range(3)),
             torch.zeros(rows, dtype=torch.long, device=device),
             torch.zeros(rows, dtype=torch.bool, device=device),
             torch.ones(rows, dtype=torch.bool, device=device),
@@ -56,6 +58,7 @@ class Written(NamedTuple):
         self.tokens[rows, step] = taken
         self.confidence[rows, step] = stats.confidence
         self.logprobs[rows, step] = stats.logprobs
+        self.self_certainty[rows, step] = stats.self_certainty
         self.lengths[rows] += ~self.ended[rows]
         self.finite[rows] &= self.ended[rows] | stats.finite
         self.ended[rows] |= torch.isin(taken, ends) | ~stats.finite
@@ -70,12 +73,11 @@ class Written(NamedTuple):
         rows = slice(first, first + count)
         if not bool(self.finite[rows].all()):
             raise not_finite()
-        columns = (self.tokens, self.confidence, self.logprobs, self.lengths, self.ended)
+        written = (self.tokens, self.confidence, self.logprobs, self.self_certainty)
+        columns = (*written, self.lengths, self.ended)
         return [
-            Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
-            for ids, confidence, logprobs, n, stop in zip(
-                *(column[rows].tolist() for column in columns), strict=True
-            )
+            Completion(*(tuple(numbers[:n]) for numbers in row), stop)
+            for *row, n, stop in zip(*(c[rows].tolist() for c in columns), strict=True)
         ]
 
 

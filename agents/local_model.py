@@ -138,12 +138,15 @@ class LocalModel:
             text=self._text(ids[:-1] if completion.ended else ids),
             token_ids=ids,
             confidence=self._confidence(completion),
+            token_confidence=completion.confidence,
             finish_reason="stop" if completion.ended else "length",
         )
 
     def _confidence(self, completion: Completion) -> dict[ConfidenceKind, float]:
         span = answer_tokens(completion.token_ids, self._text)
-        return sequence_confidences(completion.confidence, completion.logprobs, span)
+        return sequence_confidences(
+            completion.confidence, completion.logprobs, span, completion.self_certainty
+        )
 
     def _text(self, token_ids: Sequence[int]) -> str:
         text: str = self._loaded.processor.tokenizer.decode(

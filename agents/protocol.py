@@ -50,6 +50,8 @@ class Sample(Record):
     """Its token ids as they were sampled, the end-of-turn token included when there was one."""
     confidence: dict[ConfidenceKind, float] = Field(default_factory=dict)
     """Every kind of confidence that could be computed (`catts.confidence`); never mixed."""
+    token_confidence: tuple[float, ...] = ()
+    """c_t of each token, nats, >= 0; empty where the engine does not tell."""
     finish_reason: Literal["stop", "length"] = "stop"
     """`length` when the completion was cut at `max_new_tokens`."""
 

@@ -35,7 +35,7 @@ def score_completions(
     """
     longest = max(map(len, completions), default=0)
     if longest == 0:
-        return [Completion((), (), (), False) for _ in completions]
+        return [Completion((), (), (), (), False) for _ in completions]
     device, vocabulary = prefix.logits.device, prefix.logits.shape[-1]
     # padding on the right follows every real token, so no real token ever attends to it
     padded = torch.tensor(
@@ -50,7 +50,7 @@ def score_completions(
         stop = min(start + width, longest - 1)
         logits = prefix.extend(padded[:, start:stop])
         parts.append(token_stats(logits, padded[:, start + 1 : stop + 1]))
-    confidences, logprobs, finite = [
+    *numbers, finite = [
         torch.cat([p if p.ndim == 2 else p[:, None] for p in c], dim=1).tolist()
         for c in zip(*parts, strict=True)
     ]
@@ -59,9 +59,8 @@ def score_completions(
     return [
         Completion(
             tuple(ids),
-            tuple(confidence[: len(ids)]),
-            tuple(logprob[: len(ids)]),
+            *(tuple(number[: len(ids)]) for number in row),
             bool(ids) and ids[-1] in end_ids,
         )
-        for ids, confidence, logprob in zip(completions, confidences, logprobs, strict=True)
+        for ids, *row in zip(completions, *numbers, strict=True)
     ]

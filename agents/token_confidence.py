@@ -1,5 +1,6 @@
-"""Confidence and log-probability of each token, taken from raw logits while they are at hand."""
+"""What is kept of each token's distribution, taken from raw logits while they are at hand."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -10,38 +11,43 @@ from catts.errors import EngineError
 
 
 class TokenStats(NamedTuple):
-    """Two numbers per token and a check; the distribution they come from is not kept."""
+    """Three numbers per token and a check; the distribution they come from is not kept."""
 
     confidence: Tensor
     """c_t = -(1/k) * sum of log p over the k most likely tokens, nats, >= 0, float32."""
     logprobs: Tensor
     """Log-probability of the token that was taken, nats, <= 0, float32."""
+    self_certainty: Tensor
+    """KL(U || p_t) = -log V - (1/V) * sum of log p over all V tokens, nats, >= 0, float32."""
     finite: Tensor
     """Whether all V logits are finite, bool. Where not, the numbers beside it mean nothing."""
 
 
 def token_stats(logits: Tensor, token_ids: Tensor) -> TokenStats:
-    """Reduce next-token distributions to c_t (arXiv 2603.12149) and the taken token's log p.
+    """Reduce next-token distributions to c_t, the taken token's log p, and self-certainty.
 
-    Both come from the raw distribution at temperature 1: no filter, no suppressed token. So they
-    are the same whether a completion is being sampled or scored.
+    c_t is that of arXiv 2603.12149, self-certainty that of arXiv 2502.18581. All come from the raw
+    distribution at temperature 1: no filter, no suppressed token. So they are the same whether a
+    completion is being sampled or scored.
 
     Args:
         logits: raw logits, shape (..., V), any float dtype; reduced in float32.
         token_ids: the tokens taken, shape (...), int64, each in [0, V).
 
     Returns:
-        Three tensors of shape (...).
+        Four tensors of shape (...).
     """
     logits = logits.float()
     normaliser = logits.logsumexp(dim=-1)
     k = min(TOP_K, logits.shape[-1])
     confidence = normaliser - logits.topk(k, dim=-1).values.mean(dim=-1)
     taken = logits.gather(-1, token_ids.unsqueeze(-1)).squeeze(-1)
-    # rounding may lift a probability of one above one
+    spread = normaliser - logits.mean(dim=-1) - math.log(logits.shape[-1])
+    # rounding may lift a probability of one above one, and a divergence of nothing below nothing
     return TokenStats(
         confidence.clamp_min(0.0),
         (taken - normaliser).clamp_max(0.0),
+        spread.clamp_min(0.0),
         logits.isfinite().all(dim=-1),
     )
 

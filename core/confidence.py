@@ -24,6 +24,7 @@ ConfidenceKind = Literal[
     "mean_logprob",
     "min_logprob",
     "answer_logprob",
+    "self_certainty",
 ]
 """How one number is made of a completion's tokens.
 
@@ -34,6 +35,8 @@ ConfidenceKind = Literal[
 - `top_k_answer`: mean of c_t over the tokens of the boxed answer.
 - `mean_logprob`, `min_logprob`: mean and minimum log-probability of the sampled tokens.
 - `answer_logprob`: mean log-probability of the tokens of the boxed answer.
+- `self_certainty`: mean of KL(U || p_t), the divergence of the whole distribution over the
+  vocabulary from the uniform one (arXiv 2502.18581).
 """
 
 CONFIDENCE_KINDS: tuple[ConfidenceKind, ...] = get_args(ConfidenceKind)
@@ -49,6 +52,7 @@ def sequence_confidences(
     token_confidence: Sequence[float],
     token_logprobs: Sequence[float],
     answer_span: tuple[int, int] | None = None,
+    token_self_certainty: Sequence[float] | None = None,
 ) -> dict[ConfidenceKind, float]:
     """All kinds of confidence of one completion of T tokens.
 
@@ -57,19 +61,26 @@ def sequence_confidences(
         token_logprobs: log-probability of each sampled token under the raw distribution at
             temperature 1, shape (T,), nats, <= 0.
         answer_span: half-open token range of the boxed answer, or None when there is none.
+        token_self_certainty: KL(U || p_t) of each token, shape (T,), nats, >= 0; None where only
+            the most likely tokens are known.
 
     Returns:
-        Kind to value. The answer kinds are left out when `answer_span` is None or empty, and the
-        mapping is empty for an empty completion: a confidence is missing rather than made up.
+        Kind to value. The answer kinds are left out when `answer_span` is None or empty, and
+        `self_certainty` when its tokens are not given; the mapping is empty for an empty
+        completion: a confidence is missing rather than made up.
 
     Raises:
-        ValueError: the two sequences differ in length, a number is not finite, or the span lies
+        ValueError: the sequences differ in length, a number is not finite, or the span lies
             outside the completion.
     """
     length = len(token_confidence)
-    if len(token_logprobs) != length:
-        raise ValueError(f"{length} token confidences but {len(token_logprobs)} log-probabilities")
-    if not all(map(math.isfinite, (*token_confidence, *token_logprobs))):
+    whole = () if token_self_certainty is None else token_self_certainty
+    if len(token_logprobs) != length or (token_self_certainty is not None and len(whole) != length):
+        raise ValueError(
+            f"{length} token confidences but {len(token_logprobs)} log-probabilities and "
+            f"{len(whole)} self-certainties"
+        )
+    if not all(map(math.isfinite, (*token_confidence, *token_logprobs, *whole))):
         raise ValueError("token confidences and log-probabilities must be finite")
     if length == 0:
         return {}
@@ -84,6 +95,8 @@ def sequence_confidences(
         "mean_logprob": _mean(token_logprobs),
         "min_logprob": min(token_logprobs),
     }
+    if token_self_certainty is not None:
+        kinds["self_certainty"] = _mean(whole)
     if answer_span is not None:
         start, stop = answer_span
         if not 0 <= start <= stop <= length:

@@ -25,6 +25,10 @@ class TraceError(InputError):
     """A trace file cannot be read, or is of a version this package does not know."""
 
 
+class StoreError(InputError):
+    """A store of model outputs cannot be read or written."""
+
+
 class AnswerTimeoutError(CattsError):
     """Comparing two answers took longer than its limit; they count as different."""
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catts.agents.token_confidence import allowed_tokens, token_stats
-from catts.confidence import TOP_K, sequence_confidences
+from catts.confidence import CONFIDENCE_KINDS, TOP_K, sequence_confidences
 
 heights = st.floats(min_value=0, max_value=15)
 more_height = st.floats(min_value=0.1, max_value=15)
@@ -97,12 +97,29 @@ def test_a_sure_completion_has_the_higher_confidence_of_every_kind() -> None:
             torch.tensor([peaked(50, height)] * 6), torch.zeros(6, dtype=torch.long)
         )
         return dict(
-            sequence_confidences(stats.confidence.tolist(), stats.logprobs.tolist(), (2, 4))
+            sequence_confidences(
+                stats.confidence.tolist(),
+                stats.logprobs.tolist(),
+                (2, 4),
+                stats.self_certainty.tolist(),
+            )
         )
 
     sure, unsure = kinds(9.0), kinds(0.0)
-    assert len(sure) == 8
+    assert set(sure) == set(CONFIDENCE_KINDS)
     assert all(sure[kind] > unsure[kind] for kind in sure)
+
+
+@given(st.lists(st.floats(min_value=-20, max_value=20), min_size=1, max_size=80))
+def test_self_certainty_is_the_divergence_from_the_uniform_distribution(
+    logits: list[float],
+) -> None:
+    found = token_stats(torch.tensor([logits]), torch.tensor([0])).self_certainty
+    uniform = torch.full((len(logits),), 1 / len(logits), dtype=torch.float64)
+    log_p = torch.tensor(logits, dtype=torch.float64).log_softmax(-1)
+    expected = torch.nn.functional.kl_div(log_p, uniform, reduction="sum")
+    assert found.item() == pytest.approx(expected.item(), abs=1e-4)
+    assert found.item() >= 0
 
 
 def test_suppressed_tokens_may_not_be_taken() -> None:

@@ -137,6 +137,7 @@ def test_confidence_equals_a_plain_forward(
         confidence, logprobs = plain_stats(engine, inputs, sample.token_ids)
         mean = sum(confidence) / len(confidence)
         assert sample.confidence["top_k_mean"] == pytest.approx(mean, abs=1e-4)
+        assert sample.token_confidence == pytest.approx(confidence, abs=1e-4)
         assert sample.confidence["min_logprob"] == pytest.approx(min(logprobs), abs=1e-4)
         assert sample.confidence["mean_logprob"] == pytest.approx(
             sum(logprobs) / len(logprobs), abs=1e-4

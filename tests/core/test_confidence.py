@@ -20,7 +20,7 @@ completions = st.lists(st.tuples(numbers, numbers.map(lambda x: -x)), min_size=1
 def test_by_hand() -> None:
     confidence = [float(n) for n in range(1, 21)]
     logprobs = [-0.5] * 18 + [-2.0, -1.0]
-    found = sequence_confidences(confidence, logprobs, (17, 20))
+    found = sequence_confidences(confidence, logprobs, (17, 20), [1.0, 2.0] * 10)
     assert found == {
         "top_k_mean": 10.5,
         "top_k_tail": 19.5,  # the last 2 of 20
@@ -30,6 +30,7 @@ def test_by_hand() -> None:
         "mean_logprob": -0.6,
         "min_logprob": -2.0,
         "answer_logprob": pytest.approx(-3.5 / 3),
+        "self_certainty": 1.5,
     }
     assert set(found) == set(CONFIDENCE_KINDS)
 
@@ -86,7 +87,12 @@ def test_a_confidence_that_cannot_be_had_is_missing() -> None:
     assert sequence_confidences([], []) == {}
     for span in (None, (1, 1)):
         found = sequence_confidences([1.0, 2.0], [-1.0, -2.0], span)
-        assert set(CONFIDENCE_KINDS) - set(found) == {"top_k_answer", "answer_logprob"}
+        missing = {"top_k_answer", "answer_logprob", "self_certainty"}
+        assert set(CONFIDENCE_KINDS) - set(found) == missing
+    with pytest.raises(ValueError, match="1 self-certainties"):
+        sequence_confidences([1.0, 2.0], [-1.0, -2.0], None, [1.0])
+    with pytest.raises(ValueError, match="finite"):
+        sequence_confidences([1.0], [-1.0], None, [math.inf])
 
 
 @pytest.mark.parametrize(
