@@ -16,8 +16,9 @@ from PIL.Image import Image
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
 from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
-from catts.agents.failures import clean, describe, is_refusal, is_transient, secrets_of
+from catts.agents.failures import clean, describe, is_refusal, is_transient
 from catts.agents.identity import identity_of
+from catts.agents.keys import keys_in_use
 from catts.agents.protocol import Usage
 from catts.agents.replies import (
     MAX_REPLY_CHARS,
@@ -248,7 +249,7 @@ class ChatExpert:
             ) from None
 
     def _refused(self, role: Role, why: str, usage: Usage) -> RoleError:
-        said = clean(why, secrets_of(self._models[role]))
+        said = clean(why, keys_in_use(self._models[role]))
         return RoleError(
             role,
             f"the provider refused to reply ({said}): ask otherwise, leave the picture out that it "
