@@ -6,11 +6,13 @@ Providers put keys, addresses and whole requests into their errors; these end up
 are cleaned here, where they enter.
 """
 
+import json
 import re
 from collections.abc import Iterator
 
 from langchain_core.exceptions import ModelError
 from langchain_core.language_models import BaseChatModel
+from pydantic import ValidationError
 
 from catts.agents.keys import keys_in_use, masked, without
 
@@ -23,6 +25,17 @@ _HINTS = {
     408: "the server timed out; try again",
     429: "the rate limit or quota is used up; wait, or ask fewer questions at once",
 }
+CHECK_THE_SERVER = "check the address, the model's name, and that the server speaks this API"
+_MISREAD = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    UnicodeDecodeError,
+    json.JSONDecodeError,
+)
+"""What a provider's client raises when it takes apart a reply that is not built as its own are."""
+_MISCALLED = re.compile(r"(?:keyword|positional) arguments?\b")
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#\"'<>]*)[^\s\"'<>)]*")
 # by name, since each provider brings an HTTP client of its own
 _CONNECTION_LOST = frozenset(
@@ -64,6 +77,11 @@ def describe(error: Exception, model: BaseChatModel) -> str:
     """One line on `error`, raised by `model`: the HTTP status, a hint, and its cleaned message."""
     status = http_status(error)
     message = clean(str(error), keys_in_use(model))
+    if status is None and _is_misread(error):
+        return (
+            f"the server's reply had not the expected form: {CHECK_THE_SERVER} "
+            f"({type(error).__name__}: {message})"
+        )
     if status is None:
         return message or type(error).__name__
     hint = _HINTS.get(status, "the server failed; try again later" if status >= 500 else "")
@@ -93,6 +111,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             return
         yield error
         error = error.__cause__
+
+
+def _is_misread(error: Exception) -> bool:
+    """Whether `error` tells of a reply that was not built as expected, in Python's words."""
+    if isinstance(error, ValidationError):
+        return error.title.endswith(("Message", "Response"))
+    # a setting that the client does not know is a TypeError too, and tells of itself
+    return isinstance(error, _MISREAD) and not _MISCALLED.search(str(error))
 
 
 def _is_lost_connection(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from PIL.Image import Image
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
 from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
-from catts.agents.failures import clean, describe, is_refusal, is_transient
+from catts.agents.failures import CHECK_THE_SERVER, clean, describe, is_refusal, is_transient
 from catts.agents.identity import identity_of
 from catts.agents.keys import keys_in_use
 from catts.agents.protocol import Usage
@@ -198,6 +198,8 @@ class ChatExpert:
             messages.append(HumanMessage(content=self._prompts.render("retry", error=problem)))
         if was_cut(message):
             problem += "; it was cut at its longest, so raise expert_max_tokens"
+        elif not reply and arguments is None:
+            problem += f"; it was empty, so {CHECK_THE_SERVER}"
         raise RoleError(
             role, f"malformed reply, twice: {problem}", cause=ReplyError.__name__, usage=bill.total
         )
