@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from catts.agents.room import FIRST_COLUMNS
 from catts.agents.token_confidence import TokenStats, not_finite
 
 
@@ -21,29 +22,20 @@ class Completion(NamedTuple):
     """Whether it ended its turn, rather than being cut."""
 
 
-class Written(NamedTuple):
+class Written:
     """What R rows have written so far, at most `limit` tokens each."""
 
-    tokens: Tensor
-    """(R, limit), int64."""
-    confidence: Tensor
-    logprobs: Tensor
-    lengths: Tensor
-    ended: Tensor
-    finite: Tensor
-    """(R,), bool: whether all logits that a row was taken from are numbers."""
-
-    @classmethod
-    def empty(cls, rows: int, limit: int, device: torch.device) -> "Written":
-        """Nothing written yet."""
-        return cls(
-            torch.zeros(rows, limit, dtype=torch.long, device=device),
-            torch.zeros(rows, limit, device=device),
-            torch.zeros(rows, limit, device=device),
-            torch.zeros(rows, dtype=torch.long, device=device),
-            torch.zeros(rows, dtype=torch.bool, device=device),
-            torch.ones(rows, dtype=torch.bool, device=device),
-        )
+    def __init__(self, rows: int, limit: int, device: torch.device) -> None:
+        self._limit = limit
+        columns = min(limit, FIRST_COLUMNS)
+        self.tokens = torch.zeros(rows, columns, dtype=torch.long, device=device)
+        """(R, columns made so far), int64."""
+        self.confidence = torch.zeros(rows, columns, device=device)
+        self.logprobs = torch.zeros(rows, columns, device=device)
+        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
+        self.ended = torch.zeros(rows, dtype=torch.bool, device=device)
+        self.finite = torch.ones(rows, dtype=torch.bool, device=device)
+        """(R,), bool: whether all logits that a row was taken from are numbers."""
 
     def add(
         self, rows: Tensor, step: int, taken: Tensor, stats: TokenStats, ends: Tensor
@@ -53,6 +45,8 @@ class Written(NamedTuple):
         A row whose logits are no numbers ends here, and is told of in `completions`: asking at
         every step would let the device wait.
         """
+        if step == self.tokens.shape[1]:
+            self._widen()
         self.tokens[rows, step] = taken
         self.confidence[rows, step] = stats.confidence
         self.logprobs[rows, step] = stats.logprobs
@@ -70,13 +64,22 @@ class Written(NamedTuple):
         rows = slice(first, first + count)
         if not bool(self.finite[rows].all()):
             raise not_finite()
-        columns = (self.tokens, self.confidence, self.logprobs, self.lengths, self.ended)
+        longest = int(self.lengths[rows].max())
+        wide = (self.tokens, self.confidence, self.logprobs)
+        columns = (*(column[:, :longest] for column in wide), self.lengths, self.ended)
         return [
             Completion(tuple(ids[:n]), tuple(confidence[:n]), tuple(logprobs[:n]), stop)
             for ids, confidence, logprobs, n, stop in zip(
                 *(column[rows].tolist() for column in columns), strict=True
             )
         ]
+
+    def _widen(self) -> None:
+        more = min(self.tokens.shape[1], self._limit - self.tokens.shape[1])
+        self.tokens, self.confidence, self.logprobs = (
+            torch.nn.functional.pad(column, (0, more))
+            for column in (self.tokens, self.confidence, self.logprobs)
+        )
 
 
 class Audience(Protocol):

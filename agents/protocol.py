@@ -51,7 +51,7 @@ class Sample(Record):
     confidence: dict[ConfidenceKind, float] = Field(default_factory=dict)
     """Every kind of confidence that could be computed (`catts.confidence`); never mixed."""
     finish_reason: Literal["stop", "length"] = "stop"
-    """`length` when the completion was cut at `max_new_tokens`."""
+    """`length` when the completion was cut: at `max_new_tokens`, or at the end of the context."""
 
 
 class SamplingParams(Record):
@@ -64,7 +64,7 @@ class SamplingParams(Record):
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus filter; confidence is always taken from the unfiltered distribution."""
     max_new_tokens: int = Field(default=512, ge=1)
-    """Longest completion, in tokens."""
+    """Longest completion, in tokens; it is cut before where the model's context ends."""
     seed: int = Field(default=0, ge=0)
     """The same seed, request and engine give the same completions. Whether a call is decoded alone
     or beside others may show in the last digits of their confidence."""
