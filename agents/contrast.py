@@ -1,6 +1,7 @@
 """Contrastive decoding against a noised image, both branches in lock-step."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from catts.agents.delivery import Audience, Completion, Delivery, Written
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams
+from catts.agents.room import Room
 from catts.agents.token_confidence import allowed_tokens, token_stats
 
 
@@ -18,6 +20,7 @@ def contrastive_decode(
     end_ids: tuple[int, ...],
     suppressed: tuple[int, ...],
     audience: Audience | None = None,
+    room: Sequence[int] | None = None,
 ) -> list[Completion]:
     """Decode greedily under log p_VCD (visual contrastive decoding, arXiv 2311.16922).
 
@@ -33,6 +36,8 @@ def contrastive_decode(
         suppressed: tokens that are never taken.
         audience: gets each pair's completion, in a list of its own, as soon as it has ended; pairs
             that it names as left are cut at the next step.
+        room: most tokens of each pair's completion, at least 1, where the model's context may end
+            before `params.max_new_tokens`.
 
     Returns:
         B completions.
@@ -41,22 +46,24 @@ def contrastive_decode(
         EngineError: the model gave logits that are NaN or infinite.
     """
     device = prefix.logits.device
-    pairs, limit = prefix.rows // 2, params.max_new_tokens
+    pairs, most = prefix.rows // 2, Room(params.max_new_tokens, room, 1, device)
     allowed = allowed_tokens(prefix.logits.shape[-1], suppressed, device)
-    written = Written.empty(pairs, limit, device)
+    written = Written(pairs, most.limit, device)
     ends = torch.tensor(end_ids, dtype=torch.long, device=device)
     rows = torch.arange(pairs, device=device)
     delivery = Delivery(written, 1, audience)
-    for step in range(limit):
+    for step in range(most.limit):
         clean, noised = prefix.logits.float().chunk(2)
         taken = contrastive_scores(clean, noised, allowed, params).argmax(dim=-1)
         stats = token_stats(clean, taken)
         stats = stats._replace(finite=stats.finite & noised.isfinite().all(dim=-1))
         live = written.add(rows, step, taken, stats, ends)
+        if most.ends_at(step + 1):
+            live = live[most.beyond(rows[live], step + 1)]
         staying = delivery.after_step(rows[live])
         if staying is not None:
             live = live[staying]
-        if len(live) == 0 or step + 1 == limit:
+        if len(live) == 0 or step + 1 == most.limit:
             break
         if len(live) < len(rows):
             prefix.select(torch.cat([live, live + len(rows)]))

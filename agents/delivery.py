@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from catts.agents.room import FIRST_COLUMNS
 from catts.agents.token_confidence import TokenStats, not_finite
 
 
@@ -23,29 +24,21 @@ class Completion(NamedTuple):
     """Whether it ended its turn, rather than being cut."""
 
 
-class Written(NamedTuple):
+class Written:
     """What R rows have written so far, at most `limit` tokens each."""
 
-    tokens: Tensor
-    """(R, limit), int64."""
-    confidence: Tensor
-    logprobs: Tensor
-    self_certainty: Tensor
-    lengths: Tensor
-    ended: Tensor
-    finite: Tensor
-    """(R,), bool: whether all logits that a row was taken from are numbers."""
-
-    @classmethod
-    def empty(cls, rows: int, limit: int, device: torch.device) -> "Written":
-        """Nothing written yet."""
-        return cls(
-            torch.zeros(rows, limit, dtype=torch.long, device=device),
-            *(torch.zeros(rows, limit, device=device) for _ in range(3)),
-            torch.zeros(rows, dtype=torch.long, device=device),
-            torch.zeros(rows, dtype=torch.bool, device=device),
-            torch.ones(rows, dtype=torch.bool, device=device),
-        )
+    def __init__(self, rows: int, limit: int, device: torch.device) -> None:
+        self._limit = limit
+        columns = min(limit, FIRST_COLUMNS)
+        self.tokens = torch.zeros(rows, columns, dtype=torch.long, device=device)
+        """(R, columns made so far), int64."""
+        self.confidence = torch.zeros(rows, columns, device=device)
+        self.logprobs = torch.zeros(rows, columns, device=device)
+        self.self_certainty = torch.zeros(rows, columns, device=device)
+        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
+        self.ended = torch.zeros(rows, dtype=torch.bool, device=device)
+        self.finite = torch.ones(rows, dtype=torch.bool, device=device)
+        """(R,), bool: whether all logits that a row was taken from are numbers."""
 
     def add(
         self, rows: Tensor, step: int, taken: Tensor, stats: TokenStats, ends: Tensor
@@ -55,6 +48,8 @@ class Written(NamedTuple):
         A row whose logits are no numbers ends here, and is told of in `completions`: asking at
         every step would let the device wait.
         """
+        if step == self.tokens.shape[1]:
+            self._widen()
         self.tokens[rows, step] = taken
         self.confidence[rows, step] = stats.confidence
         self.logprobs[rows, step] = stats.logprobs
@@ -73,12 +68,20 @@ class Written(NamedTuple):
         rows = slice(first, first + count)
         if not bool(self.finite[rows].all()):
             raise not_finite()
-        written = (self.tokens, self.confidence, self.logprobs, self.self_certainty)
-        columns = (*written, self.lengths, self.ended)
+        longest = int(self.lengths[rows].max())
+        wide = (self.tokens, self.confidence, self.logprobs, self.self_certainty)
+        columns = (*(column[:, :longest] for column in wide), self.lengths, self.ended)
         return [
             Completion(*(tuple(numbers[:n]) for numbers in row), stop)
             for *row, n, stop in zip(*(c[rows].tolist() for c in columns), strict=True)
         ]
+
+    def _widen(self) -> None:
+        more = min(self.tokens.shape[1], self._limit - self.tokens.shape[1])
+        self.tokens, self.confidence, self.logprobs, self.self_certainty = (
+            torch.nn.functional.pad(column, (0, more))
+            for column in (self.tokens, self.confidence, self.logprobs, self.self_certainty)
+        )
 
 
 class Audience(Protocol):

@@ -57,7 +57,11 @@ class RoleResult(Record, Generic[Reply]):
 
 @runtime_checkable
 class Expert(Protocol):
-    """The three roles. A role that fails raises `RoleError`, which carries its role and usage."""
+    """The three roles. A role that fails raises `RoleError`, which carries its role and usage.
+
+    A role that makes several requests puts each on a `catts.agents.spending.Bill`, so that a time
+    limit between them loses none.
+    """
 
     @property
     def name(self) -> str:

@@ -6,13 +6,15 @@ Providers put keys, addresses and whole requests into their errors; these end up
 are cleaned here, where they enter.
 """
 
-import os
+import json
 import re
 from collections.abc import Iterator
 
 from langchain_core.exceptions import ModelError
 from langchain_core.language_models import BaseChatModel
-from pydantic import SecretStr
+from pydantic import ValidationError
+
+from catts.agents.keys import keys_in_use, masked, without
 
 MAX_MESSAGE_CHARS = 300
 
@@ -23,15 +25,18 @@ _HINTS = {
     408: "the server timed out; try again",
     429: "the rate limit or quota is used up; wait, or ask fewer questions at once",
 }
-_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#\"'<>]*)[^\s\"'<>)]*")
-_LOGIN = re.compile(r"(?<=://)[^\s/@]*@")
-_NAMED_KEY = re.compile(
-    r"(?i)\b(api[-_ ]?key|x-goog-api-key|key|token|secret|password|authorization|bearer)"
-    r"([\"']?\s*[:=]\W{0,3}(?:bearer |basic )?|(?<=bearer)\s+)[\w\-.~+/*]{6,}=*"
+CHECK_THE_SERVER = "check the address, the model's name, and that the server speaks this API"
+_MISREAD = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    UnicodeDecodeError,
+    json.JSONDecodeError,
 )
-_KNOWN_KEY = re.compile(r"\b(?:AIza|sk-|lsv2_|hf_|xai-|gsk_|ya29\.)[\w\-.*]{4,}")
-_SHORTEST_SECRET = 4
-
+"""What a provider's client raises when it takes apart a reply that is not built as its own are."""
+_MISCALLED = re.compile(r"(?:keyword|positional) arguments?\b")
+_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#\"'<>]*)[^\s\"'<>)]*")
 # by name, since each provider brings an HTTP client of its own
 _CONNECTION_LOST = frozenset(
     {
@@ -71,7 +76,12 @@ def is_refusal(error: BaseException) -> bool:
 def describe(error: Exception, model: BaseChatModel) -> str:
     """One line on `error`, raised by `model`: the HTTP status, a hint, and its cleaned message."""
     status = http_status(error)
-    message = clean(str(error), secrets_of(model))
+    message = clean(str(error), keys_in_use(model))
+    if status is None and _is_misread(error):
+        return (
+            f"the server's reply had not the expected form: {CHECK_THE_SERVER} "
+            f"({type(error).__name__}: {message})"
+        )
     if status is None:
         return message or type(error).__name__
     hint = _HINTS.get(status, "the server failed; try again later" if status >= 500 else "")
@@ -88,34 +98,11 @@ def http_status(error: BaseException | None) -> int | None:
     return None
 
 
-def without_keys(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """`text` without `secrets`, what looks like a key, and the password within an address."""
-    return _masked(_LOGIN.sub("", _without(text, secrets)))
-
-
-def clean(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """`text` on one short line, without `secrets`, what looks like a key, and addresses' paths."""
-    text = _ADDRESS.sub(r"\1\2", _without(text, secrets)[: 20 * MAX_MESSAGE_CHARS])
-    line = " ".join(_masked(text).split())
+def clean(text: str, keys: frozenset[str] = frozenset()) -> str:
+    """`text` on one short line, without `keys`, what looks like a key, and addresses' paths."""
+    text = _ADDRESS.sub(r"\1\2", without(text, keys)[: 20 * MAX_MESSAGE_CHARS])
+    line = " ".join(masked(text).split())
     return line if len(line) <= MAX_MESSAGE_CHARS else line[: MAX_MESSAGE_CHARS - 1] + "…"
-
-
-def secrets_of(model: BaseChatModel) -> frozenset[str]:
-    """The keys that `model` holds, or that its environment variables do."""
-    held = {v.get_secret_value() for v in vars(model).values() if isinstance(v, SecretStr)}
-    named = {os.environ.get(variable, "") for variable in model.lc_secrets.values()}
-    return frozenset(s for s in held | named if len(s) >= _SHORTEST_SECRET)
-
-
-def _without(text: str, secrets: frozenset[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "[key]")
-    return text
-
-
-def _masked(text: str) -> str:
-    """`text` without what looks like a key."""
-    return _NAMED_KEY.sub(r"\1\2[key]", _KNOWN_KEY.sub("[key]", text))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -124,6 +111,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             return
         yield error
         error = error.__cause__
+
+
+def _is_misread(error: Exception) -> bool:
+    """Whether `error` tells of a reply that was not built as expected, in Python's words."""
+    if isinstance(error, ValidationError):
+        return error.title.endswith(("Message", "Response"))
+    # a setting that the client does not know is a TypeError too, and tells of itself
+    return isinstance(error, _MISREAD) and not _MISCALLED.search(str(error))
 
 
 def _is_lost_connection(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from catts.agents.inputs import Encoded, Turn, collate, encode_turn
 from catts.agents.loading import LoadedModel
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams, Score
+from catts.agents.room import context_of
 from catts.agents.sampling import decode
 from catts.agents.scoring import score_completions
 from catts.confidence import ConfidenceKind, sequence_confidences
@@ -53,11 +54,24 @@ class LocalModel:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
+        self.context = context_of(loaded.model.config)
+        """Tokens that the model takes, prompt and completion together; None if untold."""
 
     def encode(self, turn: Turn) -> Encoded:
-        """A turn as the model's inputs, on the CPU."""
-        loaded = self._loaded
-        return encode_turn(turn, loaded.processor, loaded.vocabulary.reserved, loaded.dtype)
+        """A turn as the model's inputs, on the CPU.
+
+        Raises:
+            EngineError: it leaves no room in the model's context for a single token.
+        """
+        loaded, context = self._loaded, self.context
+        made = encode_turn(turn, loaded.processor, loaded.vocabulary.reserved, loaded.dtype)
+        if context is not None and made.length >= context:
+            raise EngineError(
+                f"the question and its pictures take {made.length} tokens, and {loaded.name} has "
+                f"room for {context} with its answer: ask more briefly, or show fewer or smaller "
+                "pictures (max_pixels)"
+            )
+        return made
 
     @torch.inference_mode()
     def sample(
@@ -77,6 +91,7 @@ class LocalModel:
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
             audience=_Translated(audience, drawn),
+            room=self._room(turns),
         )
 
     @torch.inference_mode()
@@ -100,6 +115,7 @@ class LocalModel:
             end_ids=vocabulary.end_ids,
             suppressed=vocabulary.suppressed,
             audience=_Translated(audience, drawn),
+            room=self._room(clean, noised),
         )
 
     @torch.inference_mode()
@@ -126,6 +142,13 @@ class LocalModel:
             for completion in scored
         )
         return scores, turn.length + sum(map(len, completions))
+
+    def _room(self, *branches: Sequence[Encoded]) -> list[int] | None:
+        """Tokens that the context leaves to each turn, or to the longest of each pair of them."""
+        if self.context is None:
+            return None
+        pairs = zip(*branches, strict=True)
+        return [self.context - max(turn.length for turn in pair) for pair in pairs]
 
     def _read(self, turns: Sequence[Encoded]) -> Prefix:
         batch = collate(turns, self._loaded.processor)

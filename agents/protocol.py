@@ -53,7 +53,7 @@ class Sample(Record):
     token_confidence: tuple[float, ...] = ()
     """c_t of each token, nats, >= 0; empty where the engine does not tell."""
     finish_reason: Literal["stop", "length"] = "stop"
-    """`length` when the completion was cut at `max_new_tokens`."""
+    """`length` when the completion was cut: at `max_new_tokens`, or at the end of the context."""
 
 
 class SamplingParams(Record):
@@ -66,7 +66,7 @@ class SamplingParams(Record):
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus filter; confidence is always taken from the unfiltered distribution."""
     max_new_tokens: int = Field(default=512, ge=1)
-    """Longest completion, in tokens."""
+    """Longest completion, in tokens; it is cut before where the model's context ends."""
     seed: int = Field(default=0, ge=0)
     """The same seed, request and engine give the same completions. Whether a call is decoded alone
     or beside others may show in the last digits of their confidence."""

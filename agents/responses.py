@@ -46,7 +46,7 @@ def was_cut(message: AIMessage) -> bool:
     return _reason(message) in _CUT
 
 
-def reply_within(error: Exception) -> AIMessage | None:
+def reply_within(error: BaseException) -> AIMessage | None:
     """The reply that `error` holds, if it holds one.
 
     OpenAI's client raises a structured reply that was cut or filtered, where it returns any other.

@@ -16,8 +16,9 @@ from PIL.Image import Image
 from catts.agents.briefing import image_blocks, list_answers, list_candidates
 from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
-from catts.agents.failures import clean, describe, is_refusal, is_transient, secrets_of
+from catts.agents.failures import CHECK_THE_SERVER, clean, describe, is_refusal, is_transient
 from catts.agents.identity import identity_of
+from catts.agents.keys import keys_in_use
 from catts.agents.protocol import Usage
 from catts.agents.replies import (
     MAX_REPLY_CHARS,
@@ -29,6 +30,7 @@ from catts.agents.replies import (
 )
 from catts.agents.responses import cost, refusal, reply_within, was_cut
 from catts.agents.schemas import SCHEMAS, held_to_schema
+from catts.agents.spending import Bill
 from catts.agents.waiting import time_limit
 from catts.errors import RoleError
 from catts.names import Role
@@ -180,14 +182,14 @@ class ChatExpert:
         content = await asyncio.to_thread(image_blocks, images)
         content.append({"type": "text", "text": text})
         messages: list[BaseMessage] = [HumanMessage(content=content)]
-        usage = Usage()
+        bill = Bill()
         problem = ""
         for attempt in (1, 2):
-            message, arguments, usage = await self._request(role, messages, usage)
+            message, arguments = await self._request(role, messages, bill)
             reply = str(message.text)
             try:
                 fields = object_with(_FIELDS[role], reply) if arguments is None else arguments
-                return RoleResult(reply=read(fields), usage=usage, attempts=attempt)
+                return RoleResult(reply=read(fields), usage=bill.total, attempts=attempt)
             except ReplyError as error:
                 problem = str(error)
             # providers refuse a turn without text
@@ -196,28 +198,30 @@ class ChatExpert:
             messages.append(HumanMessage(content=self._prompts.render("retry", error=problem)))
         if was_cut(message):
             problem += "; it was cut at its longest, so raise expert_max_tokens"
+        elif not reply and arguments is None:
+            problem += f"; it was empty, so {CHECK_THE_SERVER}"
         raise RoleError(
-            role, f"malformed reply, twice: {problem}", cause=ReplyError.__name__, usage=usage
+            role, f"malformed reply, twice: {problem}", cause=ReplyError.__name__, usage=bill.total
         )
 
     async def _request(
-        self, role: Role, messages: Sequence[BaseMessage], spent: Usage
-    ) -> tuple[AIMessage, Mapping[str, Any] | None, Usage]:
-        """The reply, its fields where it came as a tool's arguments, and `spent` plus its cost.
+        self, role: Role, messages: Sequence[BaseMessage], bill: Bill
+    ) -> tuple[AIMessage, Mapping[str, Any] | None]:
+        """The reply, and its fields where it came as a tool's arguments; its cost is on the bill.
 
         Raises no error but RoleError.
         """
         start = time.perf_counter()
-        result = await self._invoke(role, messages, spent)
+        result = await self._invoke(role, messages, bill)
         message: AIMessage = result["raw"] if isinstance(result, dict) else result
-        spent += cost(message, time.perf_counter() - start)
+        bill.add(cost(message, time.perf_counter() - start))
         if refused := refusal(message):
-            raise self._refused(role, refused, spent)
+            raise self._refused(role, refused, bill.total)
         # LangChain completes JSON that breaks off; the text is read as it is, wherever there is one
         parsed = result["parsed"] if isinstance(result, dict) and message.tool_calls else None
-        return message, parsed if isinstance(parsed, Mapping) else None, spent
+        return message, parsed if isinstance(parsed, Mapping) else None
 
-    async def _invoke(self, role: Role, messages: Sequence[BaseMessage], spent: Usage) -> Any:
+    async def _invoke(self, role: Role, messages: Sequence[BaseMessage], bill: Bill) -> Any:
         """What the model returns: a message, or a dict with it where it is held to a schema."""
         model, timeout = self._models[role], self._timeouts[role]
         asked = self._held[role] or model
@@ -225,25 +229,29 @@ class ChatExpert:
         try:
             async with time_limit(timeout) as limit:
                 return await asked.ainvoke(list(messages), config={"run_name": f"catts {role}"})
-        except Exception as error:
-            if (message := reply_within(error)) is not None:
+        except BaseException as error:
+            message = reply_within(error)
+            if message is not None:
                 return message
-            usage = spent + Usage(calls=1, seconds=time.perf_counter() - start)
+            # one that is cut off from outside was sent as well
+            bill.add(Usage(calls=1, seconds=time.perf_counter() - start))
+            if not isinstance(error, Exception):
+                raise
             if is_refusal(error):
-                raise self._refused(role, describe(error, model), usage) from None
+                raise self._refused(role, describe(error, model), bill.total) from None
             what = f"no reply in {timeout:g} s" if limit.expired() else describe(error, model)
             # the provider's error may hold keys: it must not hang on to ours
             raise RoleError(
                 role,
                 what,
                 cause=type(error).__name__,
-                usage=usage,
+                usage=bill.total,
                 # a local model that was too slow once would be so again
                 transient=is_transient(error) and not isinstance(model, EngineChatModel),
             ) from None
 
     def _refused(self, role: Role, why: str, usage: Usage) -> RoleError:
-        said = clean(why, secrets_of(self._models[role]))
+        said = clean(why, keys_in_use(self._models[role]))
         return RoleError(
             role,
             f"the provider refused to reply ({said}): ask otherwise, leave the picture out that it "

@@ -1,6 +1,7 @@
 """The decoding loop: n completions of each prompt from one prefill, confidence taken on the way."""
 
 import hashlib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from catts.agents.delivery import Audience, Completion, Delivery, Written
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import SamplingParams
+from catts.agents.room import FIRST_COLUMNS, Room
 from catts.agents.token_confidence import allowed_tokens, token_stats
 
 _COMPACT_BELOW = 0.75
@@ -15,19 +17,31 @@ _COMPACT_BELOW = 0.75
 of the cache; a row that stays costs its share of every further step."""
 
 
-def random_streams(keys: list[str], params: SamplingParams) -> Tensor:
-    """Uniform numbers in [0, 1) that decide every draw, shape (len(keys) * n, max_new_tokens).
+class RandomStreams:
+    """Uniform numbers in [0, 1) that decide every draw: `n` streams of each key, side by side.
 
-    Each row has a generator of its own, seeded by SHA-256 of seed, key and row. So completion i of
+    Each has a generator of its own, seeded by SHA-256 of seed, key and number. So completion i of
     a question is the same whatever n, whatever else is in the batch, and on any device.
     """
-    rows = []
-    for key in keys:
-        for row in range(params.n):
-            digest = hashlib.sha256(f"{params.seed}\0{row}\0{key}".encode()).digest()
-            generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-            rows.append(torch.rand(params.max_new_tokens, generator=generator))
-    return torch.stack(rows)
+
+    def __init__(self, keys: Sequence[str], params: SamplingParams, device: torch.device) -> None:
+        self._longest = params.max_new_tokens
+        self._generators = []
+        for key in keys:
+            for row in range(params.n):
+                digest = hashlib.sha256(f"{params.seed}\0{row}\0{key}".encode()).digest()
+                generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+                self._generators.append(generator)
+        self._drawn = torch.empty(len(self._generators), 0, device=device)
+
+    def at(self, rows: Tensor, step: int) -> Tensor:
+        """The numbers of the given streams at a step; steps are asked for in order."""
+        drawn = self._drawn.shape[1]
+        if step >= drawn:
+            more = min(max(drawn, FIRST_COLUMNS), self._longest - drawn)
+            made = torch.stack([torch.rand(more, generator=each) for each in self._generators])
+            self._drawn = torch.cat([self._drawn, made.to(self._drawn.device)], dim=1)
+        return self._drawn[rows, step]
 
 
 def decode(
@@ -38,6 +52,7 @@ def decode(
     end_ids: tuple[int, ...],
     suppressed: tuple[int, ...],
     audience: Audience | None = None,
+    room: Sequence[int] | None = None,
 ) -> list[list[Completion]]:
     """Decode `params.n` completions of each row of `prefix`, as one batch.
 
@@ -52,6 +67,8 @@ def decode(
         suppressed: tokens that are never taken.
         audience: gets each prompt's completions as soon as they have ended (of a greedy decoding
             once, not n times); prompts that it names as left are cut at the next step.
+        room: most tokens of each prompt's completions, at least 1, where the model's context may
+            end before `params.max_new_tokens`.
 
     Returns:
         B lists of n completions.
@@ -63,26 +80,30 @@ def decode(
     copies = 1 if greedy else params.n
     prefix.repeat(copies)
     device = prefix.logits.device
-    total, limit = prefix.rows, params.max_new_tokens
+    total, most = prefix.rows, Room(params.max_new_tokens, room, copies, device)
     allowed = allowed_tokens(prefix.logits.shape[-1], suppressed, device)
     ends = torch.tensor(end_ids, dtype=torch.long, device=device)
-    streams = None if greedy else random_streams(keys, params).to(device)
+    streams = None if greedy else RandomStreams(keys, params, device)
 
-    written = Written.empty(total, limit, device)
+    written = Written(total, most.limit, device)
     rows = torch.arange(total, device=device)
     delivery = Delivery(written, copies, audience)
 
-    for step in range(limit):
+    for step in range(most.limit):
         logits = prefix.logits.float()
-        draw = None if streams is None else streams[rows, step]
+        draw = None if streams is None else streams.at(rows, step)
         taken = choose(logits, allowed, params, draw)
         live = written.add(rows, step, taken, token_stats(logits, taken), ends)
+        # rows at the end of their context must leave: the model may know no position beyond it
+        cut = most.ends_at(step + 1)
+        if cut:
+            live = live[most.beyond(rows[live], step + 1)]
         staying = delivery.after_step(rows[live])
         if staying is not None:
             live = live[staying]
-        if len(live) == 0 or step + 1 == limit:
+        if len(live) == 0 or step + 1 == most.limit:
             break
-        if staying is not None or len(live) < _COMPACT_BELOW * len(rows):
+        if cut or staying is not None or len(live) < _COMPACT_BELOW * len(rows):
             prefix.select(live)
             rows, taken = rows[live], taken[live]
         prefix.extend(taken[:, None])

@@ -73,7 +73,7 @@ class ServedModel:
                 turns=turns,
                 parts=len(turns),
                 rows=len(turns) * copies,
-                new_tokens=params.max_new_tokens,
+                new_tokens=self._longest(params.max_new_tokens),
             )
         )
 
@@ -101,7 +101,7 @@ class ServedModel:
                 turns=[*clean, *noised],
                 parts=len(clean),
                 rows=2 * len(clean),
-                new_tokens=params.max_new_tokens,
+                new_tokens=self._longest(params.max_new_tokens),
             )
         )
 
@@ -128,6 +128,11 @@ class ServedModel:
                 new_tokens=max(map(len, completions)),
             )
         )
+
+    def _longest(self, new_tokens: int) -> int:
+        """Most tokens that a completion can have, for the account of a batch."""
+        context = self._model.context
+        return new_tokens if context is None else min(new_tokens, context)
 
     def _submit(self, call: Call[list[_T]]) -> Call[list[_T]]:
         if not call.turns:

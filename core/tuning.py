@@ -13,7 +13,7 @@ class Tuning(Record):
     """The numbers that depend on the base model. Without a card they are the paper's."""
 
     max_new_tokens: int = Field(default=512, ge=1)
-    """Longest completion, in tokens."""
+    """Longest completion, in tokens; a local model's is cut before where its context ends."""
     confidence_kind: ConfidenceKind = "top_k_mean"
     """The kind that weighs the samples' votes."""
     vote_weight: VoteWeight = "raw"

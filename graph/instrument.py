@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from catts.agents.protocol import Usage
+from catts.agents.spending import counted
 from catts.agents.waiting import time_limit
 from catts.errors import (
     CattsError,
@@ -73,15 +74,17 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
                     attempt = trial.retry_state.attempt_number
                     _tell(runtime, Started(question=asked, node=name, attempt=attempt))
                     async with _span(context, name, asked) as span:
-                        try:
-                            limit = context.node_timeout
-                            update, usage = await _in_time(name, work(state, context), limit)
-                        except _FORESEEN as error:
-                            failed = error
-                            spent += _usage_of(error)
-                            raise
-                        run = clock.run(name, "ok", spent + usage, attempt)
-                        update = update | {"runs": (run,)}
+                        with counted() as bill:
+                            try:
+                                limit = context.node_timeout
+                                done = await _in_time(name, work(state, context), limit)
+                            except _FORESEEN as error:
+                                failed = error
+                                spent += _fuller(_usage_of(error), bill.total)
+                                raise
+                        spent += _fuller(done.usage, bill.total)
+                        run = clock.run(name, "ok", spent, attempt, done.replies)
+                        update = done.update | {"runs": (run,)}
                         if span is not None:
                             span.result(update)
         except (CattsError, GraphBubbleUp, ConnectionError, TimeoutError) as error:
@@ -202,6 +205,11 @@ def _usage_of(error: Exception) -> Usage:
     return usage if isinstance(usage, Usage) else Usage()
 
 
+def _fuller(reported: Usage, heard: Usage) -> Usage:
+    """What a call reported, or, where that leaves requests out, what was heard of them."""
+    return heard if heard.calls > reported.calls else reported
+
+
 class _Clock:
     """When a node began."""
 
@@ -209,7 +217,12 @@ class _Clock:
         self._began, self._start = time.time(), time.perf_counter()
 
     def run(
-        self, name: Worker, status: Literal["ok", "failed"], usage: Usage, attempts: int
+        self,
+        name: Worker,
+        status: Literal["ok", "failed"],
+        usage: Usage,
+        attempts: int,
+        replies: int = 0,
     ) -> NodeRun:
         """The record of the node, which ends now."""
         seconds = time.perf_counter() - self._start
@@ -221,6 +234,7 @@ class _Clock:
             started=self._began,
             ended=self._began + seconds,
             attempts=attempts,
+            replies=replies,
         )
 
 

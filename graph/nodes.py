@@ -45,6 +45,8 @@ class Work(NamedTuple):
 
     update: Update
     usage: Usage
+    replies: int = 0
+    """Of the expert, as `RoleResult.attempts` counts them."""
 
 
 async def sampler(state: State, context: Context) -> Work:
@@ -64,7 +66,7 @@ async def planner(state: State, context: Context) -> Work:
     if sorted(order) != sorted(MODULES):
         raise RoleError("planner", f"{order} does not order the modules", usage=result.usage)
     plan = PlanRecord(order=order, reason=result.reply.reason, source="planner")
-    return Work({"plan": plan}, result.usage)
+    return Work({"plan": plan}, result.usage, result.attempts)
 
 
 async def voter(state: State, context: Context) -> Work:
@@ -83,7 +85,8 @@ async def voter(state: State, context: Context) -> Work:
     _check_vote(result.reply, len(field), result.usage)
     ballots = voter_ballots(field, probabilities, context.policy.tau1, context.expert.name)
     told = {c.answer: p for c, p in zip(field, probabilities, strict=True)}
-    return Work({"vote": VoteRecord(probabilities=told), "ballots": ballots}, result.usage)
+    vote = VoteRecord(probabilities=told)
+    return Work({"vote": vote, "ballots": ballots}, result.usage, result.attempts)
 
 
 async def critic(state: State, context: Context) -> Work:
@@ -93,7 +96,7 @@ async def critic(state: State, context: Context) -> Work:
     said = spokesman(state.samples, answer).text
     result = await context.expert.criticise(state.question, images, answer, said)
     critique = CritiqueRecord(text=result.reply.text, answer=answer)
-    return Work({"critique": critique}, result.usage)
+    return Work({"critique": critique}, result.usage, result.attempts)
 
 
 async def reanswer(state: State, context: Context) -> Work:

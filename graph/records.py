@@ -128,7 +128,8 @@ class NodeRun(Record):
     node: Worker
     status: Literal["ok", "failed"]
     usage: Usage
-    """What its models reported; of a failed node, what its failed attempt had cost by then."""
+    """What its models reported, failed attempts included; of a node that was cut off, what its
+    requests to the expert had cost by then, the one that it waited for counted as a call."""
     seconds: float = Field(ge=0)
     """From start to end, all attempts and the pauses between them."""
     started: float = 0.0
@@ -137,6 +138,9 @@ class NodeRun(Record):
     """When the last one ended, on the same clock."""
     attempts: int = Field(default=1, ge=1)
     """How often the node was tried; more than once where a connection failed."""
+    replies: int = Field(default=0, ge=0)
+    """Replies that the expert needed for one that could be read: 2 where the first was malformed; 0
+    where none was read, where no expert was asked, and in traces of before this was counted."""
 
     @property
     def order(self) -> tuple[int, str]:

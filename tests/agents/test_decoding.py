@@ -13,7 +13,8 @@ from torch import Tensor
 from catts.agents.contrast import contrastive_decode, contrastive_scores
 from catts.agents.prefix import Prefix
 from catts.agents.protocol import ContrastParams, SamplingParams
-from catts.agents.sampling import choose, decode, random_streams
+from catts.agents.room import FIRST_COLUMNS
+from catts.agents.sampling import RandomStreams, choose, decode
 from catts.agents.scoring import score_completions
 from catts.agents.token_confidence import allowed_tokens
 from catts.errors import EngineError
@@ -142,13 +143,101 @@ def test_cut_completions_are_not_ended() -> None:
 
 def test_draws_hang_on_seed_key_and_row_alone() -> None:
     def draw(n: int, keys: list[str], seed: int = 0, length: int = 9) -> Tensor:
-        return random_streams(keys, SamplingParams(n=n, seed=seed, max_new_tokens=length))
+        params = SamplingParams(n=n, seed=seed, max_new_tokens=length)
+        streams, rows = (
+            RandomStreams(keys, params, torch.device("cpu")),
+            torch.arange(n * len(keys)),
+        )
+        return torch.stack([streams.at(rows, step) for step in range(length)], dim=1)
 
     both = draw(4, ["a", "b"])
     assert torch.equal(both[4:], draw(4, ["b"]))
     assert torch.equal(both[:2], draw(2, ["a"]))
     assert torch.equal(both[:, :5], draw(4, ["a", "b"], length=5))
     assert len(torch.unique(torch.cat([both, draw(4, ["a", "b"], seed=1)]))) == 2 * both.numel()
+
+
+def test_draws_are_the_same_however_far_they_go() -> None:
+    params = SamplingParams(n=1, seed=3, max_new_tokens=10**9)
+    streams, row = RandomStreams(["k"], params, torch.device("cpu")), torch.zeros(1, dtype=int)
+    drawn = torch.cat([streams.at(row, step) for step in range(5 * FIRST_COLUMNS)])
+    short = params.model_copy(update={"max_new_tokens": FIRST_COLUMNS - 1})
+    once = RandomStreams(["k"], short, torch.device("cpu"))
+    assert torch.equal(
+        drawn[: FIRST_COLUMNS - 1],
+        torch.cat([once.at(row, step) for step in range(FIRST_COLUMNS - 1)]),
+    )
+    assert len(torch.unique(drawn)) > 0.999 * len(drawn)
+
+
+def test_what_is_written_grows_with_what_is_said() -> None:
+    table = random_table()
+    table[..., END] = -100
+    longest = 2 * FIRST_COLUMNS + 7
+    params = SamplingParams(n=2, max_new_tokens=10**9)
+    rows = decode(
+        read(Table(table), [(0, 5)]),
+        params,
+        ["k"],
+        end_ids=(END,),
+        suppressed=(IMAGE_PAD,),
+        room=[longest],
+    )[0]
+    for row in rows:
+        assert [len(column) for column in row[:3]] == [longest] * 3
+        assert not row.ended
+        last = 5
+        for token, confidence, logprob in zip(*row[:3], strict=True):
+            assert (confidence, logprob) == pytest.approx(by_hand(table[0, last], token), abs=1e-5)
+            last = token
+
+
+def test_each_prompt_is_cut_where_its_context_ends() -> None:
+    table = random_table()
+    table[..., END] = 1.5  # some rows end before
+    prompts, keys, room = [(0, 5), (1, 6), (0, 7), (1, 8)], ["a", "b", "c", "d"], [9, 3, 40, 3]
+
+    def drawn(chosen: list[int], longest: int, bounded: bool) -> list[list[Any]]:
+        return decode(
+            read(model, [prompts[i] for i in chosen]),
+            SamplingParams(n=5, max_new_tokens=longest),
+            [keys[i] for i in chosen],
+            end_ids=(END,),
+            suppressed=(IMAGE_PAD,),
+            room=[room[i] for i in chosen] if bounded else None,
+        )
+
+    model = Table(table)
+    together = drawn([0, 1, 2, 3], 20, True)
+    rows_of_both, model.rows_seen = model.rows_seen, []
+    for i, completions in enumerate(together):
+        most = min(room[i], 20)
+        assert completions == drawn([i], most, False)[0]
+        assert any(len(c.token_ids) == most and not c.ended for c in completions)
+        assert all(c.ended for c in completions if len(c.token_ids) < most)
+    assert rows_of_both[2] > 10
+    assert rows_of_both[3] <= 10, "after three tokens two of the four prompts have left"
+
+
+def test_a_pair_is_cut_where_its_context_ends() -> None:
+    table = random_table()
+    table[..., END] = -100
+    prompts, params = [(0, 5), (1, 6)], ContrastParams(max_new_tokens=12, beta=0.0)
+
+    def decoded(pairs: list[tuple[int, int]], room: list[int] | None) -> list[Any]:
+        noised = [(1 - image, last) for image, last in pairs]
+        return contrastive_decode(
+            read(Table(table), [*pairs, *noised]),
+            params,
+            end_ids=(END,),
+            suppressed=(IMAGE_PAD,),
+            room=room,
+        )
+
+    whole = decoded(prompts, None)
+    short, long = decoded(prompts, [4, 100])
+    assert (short.token_ids, short.ended) == (whole[0].token_ids[:4], False)
+    assert (long.token_ids, long.ended) == (whole[1].token_ids, False)
 
 
 def test_choose_draws_from_the_distribution() -> None:

@@ -173,6 +173,7 @@ async def test_a_body_that_is_no_json_fails_the_role(expert, standin):
     with pytest.raises(RoleError) as caught:
         await expert.criticise(QUESTION, pictures(), "2", "two")
     assert caught.value.role == "critic"
+    assert "the server's reply had not the expected form: check the address" in str(caught.value)
     assert KEY not in str(caught.value)
 
 
@@ -206,7 +207,7 @@ async def test_a_reply_is_bounded(standin, expert):
 
 async def test_no_candidates_and_no_reason_fail_the_role(expert, standin):
     standin.says({"candidates": []})
-    with pytest.raises(RoleError, match="malformed reply, twice"):
+    with pytest.raises(RoleError, match=r"malformed reply, twice.*empty, so check the address"):
         await expert.vote(QUESTION, pictures(), CANDIDATES)
 
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from catts.agents.expert import Candidate
 from catts.agents.providers import PROVIDER_MAX_TOKENS, SERVER_MAX_TOKENS, provider_model
+from catts.agents.roles import ChatExpert
 from catts.agents.spec import resolve_expert
 from catts.errors import RoleError
 from catts.question import Question
@@ -145,6 +146,48 @@ async def test_a_server_that_is_gone_is_a_transient_failure(no_waiting):
     with pytest.raises(RoleError) as caught:
         await gone.vote(QUESTION, [picture()], CANDIDATES)
     assert caught.value.transient
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("role_model", ["qwen", "gpt-4o"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>gateway</html>",
+        b"",
+        b'{"choices": [',
+        b"\xff\xfe",
+        {"object": "list"},
+        {"choices": []},
+        {"choices": [{}]},
+        {"choices": "no"},
+        {"choices": [{"message": {"content": 5}}]},
+        says("Fine.") | {"usage": "none"},
+        says("Fine.") | {"usage": {"prompt_tokens": "many"}},
+    ],
+)
+async def test_a_reply_of_another_form_is_told_in_plain_words(standin, role_model, body):
+    standin.says(body)
+    chat = provider_model("openai", role_model, url=f"{standin.url}/v1", api_key=SecretStr(KEY))
+    with pytest.raises(RoleError) as caught:
+        await ChatExpert.single(chat).criticise(QUESTION, [], "B", "a dog")
+    error = caught.value
+    assert error.message.startswith(
+        "the server's reply had not the expected form: check the address, the model's name, and "
+        f"that the server speaks this API ({error.cause}: "
+    )
+    assert error.message.endswith(")")
+    assert error.message[:-1].split(f"({error.cause}: ")[1]
+    assert not error.transient
+    assert len(standin.requests) == 1
+
+
+async def test_a_setting_that_the_client_does_not_know_tells_of_itself(standin):
+    chat = provider_model("openai", "gpt-4o", url=standin.url, api_key=SecretStr(KEY))
+    wrong = chat.model_copy(update={"model_kwargs": {"tempo": 1}})
+    with pytest.raises(RoleError, match="unexpected keyword argument 'tempo'") as caught:
+        await ChatExpert.single(wrong).criticise(QUESTION, [], "B", "a dog")
+    assert "expected form" not in caught.value.message
 
 
 def refuses(text):

@@ -32,6 +32,12 @@ def test_a_run_that_was_not_timed_has_no_times() -> None:
     assert (run.started, run.ended, run.attempts) == (0.0, 0.0, 1)
 
 
+def test_a_run_of_an_older_trace_tells_no_replies() -> None:
+    older = NodeRun(**RUN | {"replies": 2}).model_dump(mode="json")
+    del older["replies"]
+    assert NodeRun.model_validate(older).replies == 0
+
+
 def test_what_a_sample_leaves_out() -> None:
     sample = SampleRecord(**SAMPLE)
     assert (sample.token_ids, sample.finish_reason, sample.said) == ((), "stop", None)
@@ -56,6 +62,7 @@ def test_a_sample_votes_with_an_answer_and_a_weight(
         (NoisedImage, NOISED, "t", (0, 1000), (-1,)),
         (NodeRun, RUN, "seconds", (0, 9.0), (-0.001,)),
         (NodeRun, RUN, "attempts", (1, 3), (0,)),
+        (NodeRun, RUN, "replies", (0, 2), (-1,)),
         (Decision, DECISION | {"reason": ""}, "step", (0, 9), (-1,)),
     ],
 )

@@ -132,11 +132,11 @@ async def test_people_get_the_answer_as_it_was_written(
 async def test_an_answer_that_no_sample_gave_has_its_words_from_who_gave_it() -> None:
     engine = ScriptedEngine((("3", 2.0), ("4", 2.0)), reanswer="12 cm", contrast="12 cm")
     trace = await run(engine)
-    assert (trace.answer, trace.answer_text) == ("12", "12 cm")
+    assert (trace.answer, trace.answer_text) == ("12 cm", "12 cm")
 
 
 async def test_the_most_confident_sample_words_the_answer() -> None:
-    trace = await run(ScriptedEngine((("12", 2.0), ("12 cm", 3.0), ("12 m", 1.0))))
+    trace = await run(ScriptedEngine((("12", 2.0), ("12 cm", 3.0), ("12", 1.0))))
     assert (trace.answer, trace.answer_text) == ("12", "12 cm")
 
 
@@ -598,13 +598,17 @@ async def test_a_limit_that_is_too_small_is_told_before_anything_is_asked() -> N
 
 @pytest.mark.parametrize(
     ("reanswer", "contrast", "key", "text"),
-    [("7", "12 cm", "12", "12 cm"), ("12 cm", "7", "12", "12 cm"), ("7 m", "12 cm", "7", "7 m")],
+    [
+        ("7", "twelve cm", "12 cm", "twelve cm"),
+        ("12 centimetres", "7", "12 cm", "12 centimetres"),
+        ("7 metres", "12 cm", "7 m", "7 metres"),
+    ],
 )
 async def test_the_words_are_those_of_who_gave_the_answer(
     reanswer: str, contrast: str, key: str, text: str
 ) -> None:
     engine = ScriptedEngine((("3", 2.0), ("4", 2.0)), reanswer=reanswer, contrast=contrast)
-    weights = {"tau2": 2.0, "tau3": 1.0} if key in reanswer else {"tau2": 1.0, "tau3": 2.0}
+    weights = {"tau2": 2.0, "tau3": 1.0} if text == reanswer else {"tau2": 1.0, "tau3": 2.0}
     trace = await run(engine, **weights)
     assert (trace.answer, trace.answer_text) == (key, text)
 
