@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
+from catts.arguments import check_types
 from catts.errors import ImageError, InputError
 from catts.graph.blocking import block_on
 from catts.graph.build import build_graph
@@ -50,9 +51,10 @@ def as_node(
     A channel that the other graph's state lacks is not written.
 
     Raises:
-        InputError: (when it runs) image or question is missing or cannot be used; images by
-            address are not fetched.
+        InputError: an argument has another type; when it runs, image or question is missing or
+            cannot be used. Images by address are not fetched.
     """
+    check_types(as_node, **locals())
     graph = build_graph(checkpointer=False)
 
     async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
+from catts.arguments import check_types
 from catts.errors import ImageError, InputError
 from catts.graph.blocking import block_on
 from catts.graph.build import build_graph
@@ -23,8 +24,9 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
     missing image is told to the agent instead of being raised.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or an argument has another type.
     """
+    check_types(as_tool, **locals())
     root = Path(folder).resolve()
     if not root.is_dir():
         raise InputError(f"there is no folder {folder}; make it, or name another")
