@@ -8,6 +8,7 @@ inside, and opening EPS would start an interpreter (Ghostscript).
 import io
 import struct
 import warnings
+from pathlib import PurePath
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
@@ -22,6 +23,11 @@ _READ = "give a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file"
 _TIFF_LAYOUTS = {b"II*\0": ("<H", "<H10x"), b"MM\0*": (">H", ">H10x"), b"II+\0": ("<Q", "<H18x")}
 """First bytes of a TIFF: how its directory's count and each entry (its tag alone) are laid out."""
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name would be of a format that is opened here."""
+    return Image.registered_extensions().get(PurePath(name).suffix.lower()) in _FORMATS
 
 
 def open_image(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
