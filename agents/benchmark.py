@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from catts.agents.benchmark_arms import ARMS, Arm, Setting, open_arm
+from catts.agents.loading import find_device
 from catts.agents.random_model import MEDIUM, Size, random_qwen2_5_vl
 from catts.records import Record
 
@@ -72,7 +73,11 @@ def run_sampler_benchmark(
         repeats: measured calls of each arm, after one that is not.
         device: a torch device.
         size: the model's size; the aims are stated for some 50 M parameters.
+
+    Raises:
+        ModelSpecError: there is no such device.
     """
+    find_device(device)  # each arm's process would end with an error of its own
     side = 28 * round(max(visual_tokens) ** 0.5)
     with tempfile.TemporaryDirectory(prefix="catts-bench-") as folder:
         for part in random_qwen2_5_vl(size, max_pixels=side * side):

@@ -1,7 +1,5 @@
 """A LangChain chat model over a local engine, so that a local model is an expert like any other."""
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
@@ -13,6 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from PIL import Image
 from pydantic import Field, SkipValidation
 
+from catts.agents.blocks import picture_in, text_in
 from catts.agents.protocol import Generation, SamplingParams
 from catts.errors import EngineError, ImageError
 from catts.images import load_image
@@ -123,28 +122,29 @@ def flatten(messages: Sequence[BaseMessage]) -> tuple[str, list[Image.Image]]:
     """The messages as one user turn: their texts, a blank line between, and their pictures.
 
     Raises:
-        EngineError: a message holds something else than text and base64 pictures; an address is
-            never fetched.
+        EngineError: a message holds something else than text and pictures, or a picture cannot be
+            read; an address is never fetched.
     """
     texts: list[str] = []
     images: list[Image.Image] = []
     for message in messages:
         for block in message.content_blocks:
-            if block["type"] == "text":
-                texts.append(block["text"])
-            elif block["type"] == "image" and "base64" in block:
-                images.append(_decode(block["base64"]))
+            if (said := text_in(block)) is not None:
+                texts.append(said)
+            elif (image := _picture(block)) is not None:
+                images.append(image)
             else:
                 raise EngineError(
-                    f"a local model reads text and base64 pictures, not a {block['type']!r} block"
+                    f"a local model reads text and pictures, not a {block['type']!r} block"
                 )
     # a single text stays as it is, to the byte: the model may have been trained on it
     text = texts[0] if len(texts) == 1 else "\n\n".join(text.strip() for text in texts)
     return text, images
 
 
-def _decode(data: str) -> Image.Image:
+def _picture(block: Mapping[str, Any]) -> Image.Image | None:
     try:
-        return load_image(base64.b64decode(data, validate=True))
-    except (binascii.Error, ImageError) as error:
+        file = picture_in(block)
+        return None if file is None else load_image(file)
+    except ImageError as error:
         raise EngineError(f"a picture in the conversation cannot be read: {error}") from error

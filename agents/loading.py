@@ -14,6 +14,7 @@ from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
 from catts.agents.picture_size import limit_pixels
 from catts.agents.readout import read_out_in_float32
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
+from catts.arguments import check_types
 from catts.errors import ModelSpecError
 from catts.prompts import PromptSet, load_prompts
 
@@ -75,9 +76,11 @@ def load_model(
     Raises:
         ModelSpecError: there is no such model, it cannot be loaded, or the device is missing.
         PromptError: the card names a prompt set that is not shipped.
+        InputError: an argument has another type.
     """
+    check_types(load_model, **locals())
     check_placing(device, dtype)
-    where = _device(device)
+    where = find_device(device)
     wanted = _dtype(dtype, where)
     folder = _resolve(str(spec))
     card = read_card(folder)
@@ -120,15 +123,22 @@ def load_model(
     )
 
 
-def _device(device: str | None) -> torch.device:
+def find_device(device: str | None) -> torch.device:
+    """The device of that name; of None and `auto` where inputs go.
+
+    Raises:
+        ModelSpecError: it is no device, or torch cannot use it here.
+    """
+    check_placing(device, None)
     if device is None or device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         where = torch.device(device)
-    except RuntimeError as error:
-        raise ModelSpecError(f"{device!r} is no device: give `cpu`, `cuda` or `auto`") from error
-    if where.type == "cuda" and not torch.cuda.is_available():
-        raise ModelSpecError(f"no GPU that torch can use for {device!r}: give `cpu`")
+        torch.empty(0, device=where)  # torch knows names of devices that it was not built for
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise ModelSpecError(
+            f"torch cannot use {device!r} here: give `cpu`, or leave it out"
+        ) from error
     return where
 
 

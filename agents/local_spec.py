@@ -30,6 +30,8 @@ def checkpoint_folder(spec: str | Path) -> Path | None:
         ModelSpecError: it is neither.
     """
     text = str(spec)
+    if not text.strip():  # as a path it would be the working directory
+        raise ModelSpecError("the name of the model is empty: give a folder, or a hub id")
     folder = Path(text).expanduser()
     if folder.is_dir():
         return folder.resolve()

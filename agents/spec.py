@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.rate_limiters import BaseRateLimiter
-from pydantic import SecretStr
+from pydantic import InstanceOf, SecretStr
 
 from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Expert
@@ -18,8 +18,9 @@ from catts.agents.panel import ExpertPanel
 from catts.agents.protocol import Engine
 from catts.agents.providers import OWN_FORMAT, provider_model, server_model, split_url
 from catts.agents.roles import ROLE_TIMEOUT, ChatExpert
+from catts.arguments import check_types
 from catts.errors import ModelSpecError
-from catts.names import Role
+from catts.names import ROLES, Role
 
 if TYPE_CHECKING:
     from catts.agents.transformers_engine import TransformersEngine
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 BaseSpec: TypeAlias = str | Path | Engine
 """An engine, `embedded`, the folder of a checkpoint, or a hub id `org/name`."""
 
-ExpertSpec: TypeAlias = str | Path | BaseChatModel | Expert
+ExpertSpec: TypeAlias = str | Path | InstanceOf[BaseChatModel] | Expert
 """An expert, a chat model, or a text:
 
 - `embedded`: the expert model that the package ships;
@@ -53,7 +54,9 @@ def resolve_base(
     Raises:
         ModelSpecError: there is no such model, it cannot be loaded, or `max_pixels` is given for an
             engine, which is loaded already.
+        InputError: an argument has another type.
     """
+    check_types(resolve_base, **locals())
     if isinstance(spec, (str, Path)):
         return _load(spec, "base", device, dtype, attn_implementation, max_pixels)
     if max_pixels is not None:
@@ -69,7 +72,7 @@ def resolve_expert(
     *,
     base_engine: Engine | None = None,
     url: str | None = None,
-    api_key: SecretStr | None = None,
+    api_key: InstanceOf[SecretStr] | None = None,
     timeout: float | None = None,
     max_tokens: int | None = None,
     local_max_tokens: int | None = None,
@@ -106,7 +109,9 @@ def resolve_expert(
     Raises:
         ModelSpecError: nothing can be made of `spec`, or it takes nothing of what was given with
             it; one line says what is missing.
+        InputError: an argument has another type.
     """
+    check_types(resolve_expert, **locals())
     check_expert(
         spec,
         url=url,
@@ -145,9 +150,11 @@ def check_expert(
     provider is not asked.
 
     Raises:
-        ModelSpecError: a local model is not there, a setting is out of range, or one would reach no
-            model that `spec` names.
+        ModelSpecError: a local model is not there, a role has no expert, a setting is out of range,
+            or one would reach no model that `spec` names.
     """
+    if isinstance(spec, Mapping) and (lacking := [role for role in ROLES if role not in spec]):
+        raise ModelSpecError(f"no expert for the role {lacking[0]}: give one for each role")
     if max_tokens is not None and max_tokens < 1:
         raise ModelSpecError(f"the longest reply is {max_tokens} tokens: give 1 or more")
     if timeout is not None and timeout <= 0:
@@ -245,9 +252,6 @@ class _Resolver:
     attn_implementation: str | None
 
     def panel(self, specs: Mapping[Role, ExpertSpec]) -> Expert:
-        for role in get_args(Role):
-            if role not in specs:
-                raise ModelSpecError(f"no expert for the role {role}: give one for each role")
         made: dict[object, Expert] = {}
         for spec in specs.values():
             if _key(spec) not in made:
@@ -263,8 +267,6 @@ class _Resolver:
         if isinstance(spec, BaseChatModel):
             return ChatExpert.single(spec, timeout=self.timeout or ROLE_TIMEOUT)
         if not isinstance(spec, (str, Path)):
-            if not isinstance(spec, Expert):
-                raise ModelSpecError(f"a {type(spec).__name__} is no chat model and no expert")
             return spec
         if spec == "base":
             return self._of_base()

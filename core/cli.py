@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from catts.errors import CattsError, InputError
+from catts.agents.commands import bench, quiet_loading
+from catts.errors import CattsError, InputError, TraceError
 from catts.evals.commands import embedded
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, SecretStr
+    from pydantic import SecretStr
 
     from catts.graph.trace import Trace
 
@@ -51,14 +52,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would more than double the time that --help takes
 )
-bench = typer.Typer(help="Measure speed.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 
 
 @app.command()
 def ask(
-    image: Annotated[Path, typer.Argument(help="Image file.")],
+    image: Annotated[str, typer.Argument(help="Image file.")],
     question: Annotated[str, typer.Argument(help="Question, without its choices.")],
     choice: Annotated[
         list[str] | None, typer.Option(help="Text of a choice, once for each: (A), (B), ...")
@@ -121,7 +121,7 @@ def ask(
     from catts.images import load_image
 
     picture = load_image(image)  # a bad file is told of before anything heavy is loaded
-    _quiet_loading(base, expert)
+    quiet_loading(base, expert)
     from rich.console import Console
 
     with Console(stderr=True).status("loading langgraph") as status:
@@ -162,7 +162,7 @@ def ask(
         if note:
             typer.echo(f"warning: {note}", err=True)
     else:
-        Console().print(account(trace, title=str(image), note=note))
+        Console().print(account(trace, title=image, note=note))
     if trace.answer is None:
         raise typer.Exit(1)
 
@@ -174,7 +174,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """Ask the embedded models questions of the embedded test stream, and show everything."""
-    _quiet_loading()
+    quiet_loading()
     from catts.evals.demo import run_demo
 
     summary = run_demo(n, out, quiet=json)
@@ -189,7 +189,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Show versions, device and models, and ask the expert for one small vote."""
-    _quiet_loading(expert)
+    quiet_loading(expert)
     import asyncio
 
     from rich.console import Console
@@ -217,12 +217,14 @@ def trace(
     from catts.graph.account import account
     from catts.graph.trace import read_traces
 
-    console = Console()
+    console, number = Console(), 0
     for number, stored in enumerate(read_traces(file), 1):
         if json:
             _print_json(stored)
         else:
             console.print(account(stored, title=f"{file} {number}"))
+    if number == 0:
+        raise TraceError(f"{file} holds no traces; give a file that `catts demo` or a run wrote")
 
 
 @app.command()
@@ -231,46 +233,6 @@ def graph() -> None:
     from catts.graph.picture import mermaid
 
     typer.echo(mermaid().rstrip())
-
-
-@bench.command()
-def sampler(
-    repeats: Annotated[int, typer.Option(min=1, help="Measured calls of each.")] = 5,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    json: Json = False,
-) -> None:
-    """Compare this sampler with transformers' generate: time and peak memory."""
-    _quiet_loading()
-    from rich.console import Console
-
-    from catts.agents.benchmark import format_rows, run_sampler_benchmark
-
-    with Console(stderr=True).status("timing"):
-        rows = run_sampler_benchmark(repeats=repeats, device=device)
-    _print_rows(rows, None if json else format_rows(rows))
-
-
-@bench.command()
-def questions(
-    repeats: Annotated[int, typer.Option(min=1, help="Measured rounds.")] = 3,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    json: Json = False,
-) -> None:
-    """Count questions per second, asked 1, 4 and 16 at once."""
-    _quiet_loading()
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from catts.agents.benchmark_questions import format_questions, run_questions_benchmark
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("timing", total=None)
-        rows = run_questions_benchmark(
-            repeats=repeats,
-            device=device,
-            advance=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    _print_rows(rows, None if json else format_questions(rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -299,21 +261,6 @@ def _key_of(variable: str | None) -> "SecretStr | None":
 
 def _print_json(trace: "Trace") -> None:
     typer.echo(trace.model_dump_json())
-
-
-def _print_rows(rows: "Sequence[BaseModel]", table: str | None) -> None:
-    """The table, or without one a JSON object a line."""
-    typer.echo(table or "\n".join(row.model_dump_json() for row in rows))
-
-
-def _quiet_loading(*specs: str) -> None:
-    """Keep the loaders' progress bars for what may be downloaded; a local model loads at once."""
-    if not any(spec.count("/") == 1 and not Path(spec).exists() for spec in specs):
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        if "transformers" in sys.modules:  # which has read its environment already
-            from catts.agents.loading import hide_progress
-
-            hide_progress()
 
 
 def _warn_in_one_line() -> None:

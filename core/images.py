@@ -1,9 +1,7 @@
 """Images: opened safely, named by their content, and kept once.
 
-An image that may come from anywhere is checked by its header before it is decoded, and reaches
-every engine as plain 8-bit RGB. Only formats are opened whose header bounds what decoding takes:
-the size in an ICO, ICNS or AVIF container need not be that of the picture inside, and opening EPS
-would start an interpreter (Ghostscript).
+An image that may come from anywhere reaches every engine as plain 8-bit RGB; how it is opened
+stands in `catts.decoding`.
 """
 
 import contextlib
@@ -11,31 +9,20 @@ import hashlib
 import io
 import os
 import re
-import struct
 import tempfile
 import threading
-import warnings
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image
 
+from catts.decoding import MAX_PIXELS, decode_image, open_image
 from catts.errors import ImageError
-
-MAX_PIXELS = 64_000_000
-"""Largest image that is decoded, in pixels; RGB takes three bytes a pixel."""
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the bytes of an image file, or an image already open. URLs are not fetched."""
 
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
-_READ = "give a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file"
-_TIFF_LAYOUTS = {b"II*\0": ("<H", "<H10x"), b"MM\0*": (">H", ">H10x"), b"II+\0": ("<Q", "<H18x")}
-"""First bytes of a TIFF: how its directory's count and each entry (its tag alone) are laid out."""
-
 _URL = re.compile(r"[a-z][a-z0-9+.\-]+://|data:", re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
 def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -56,9 +43,9 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
             decoding), or it is a URL.
     """
     if isinstance(source, Image.Image):
-        return _decoded(source, "the image", max_pixels)
+        return decode_image(source, "the image", max_pixels)
     if isinstance(source, bytes):
-        return _opened(io.BytesIO(source), "the image data", max_pixels)
+        return open_image(io.BytesIO(source), "the image data", max_pixels)
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(
             f"{type(source).__name__} is no image: give a path, the bytes of an image file (of a "
@@ -68,9 +55,11 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
         raise ImageError(
             f"{_shown(source)} is a URL; images are not fetched: download it first, give its path"
         )
+    if not str(source).strip():  # as a path it would be the working directory
+        raise ImageError("the path of the image is empty; give one")
     try:
         with Path(source).expanduser().open("rb") as file:
-            return _opened(file, _shown(str(source)), max_pixels)
+            return open_image(file, _shown(str(source)), max_pixels)
     except FileNotFoundError:
         raise ImageError(f"no file at {_shown(str(source))}; check the path") from None
     except IsADirectoryError:
@@ -176,109 +165,6 @@ class ImageStore:
     @staticmethod
     def _path(folder: Path, digest: str) -> Path:
         return folder / f"{digest}.png"
-
-
-def _opened(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own pixel limits are looser than ours and speak of attacks.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(file, formats=_FORMATS)
-    except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image that can be read: {_READ}") from None
-    except Image.DecompressionBombError:
-        raise ImageError(_too_large(name, "", max_pixels)) from None
-    except Exception as error:
-        raise ImageError(_broken(name)) from error
-    with opened as image:
-        return _decoded(image, name, max_pixels)
-
-
-def _decoded(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
-    _check_format(image, name, max_pixels)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(_too_large(name, f" ({width} x {height})", max_pixels))
-    if width == 0 or height == 0:
-        raise ImageError(f"{name} is empty: {width} x {height} pixels; give one with content")
-    try:
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-    except Exception as error:  # decoders raise whatever broken data makes them raise
-        raise ImageError(_broken(name)) from error
-    return _rgb(upright)
-
-
-def _check_format(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Refuse a file, not decoded yet, whose size does not bound what decoding it takes."""
-    if not isinstance(image, ImageFile.ImageFile) or not image.tile:
-        return
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        try:
-            width, length = _tile_size(image)
-        except Exception as error:
-            raise ImageError(_broken(name)) from error
-        if width * length > MAX_PIXELS:
-            raise ImageError(_too_large(name, f" (a tile of {width} x {length})", max_pixels))
-    elif image.format not in (*_FORMATS, "MPO"):  # an MPO is a JPEG with further frames
-        raise ImageError(f"{name} is an open {image.format} file: decode it first, or {_READ}")
-
-
-def _tile_size(image: TiffImagePlugin.TiffImageFile) -> tuple[int, int]:
-    """Width and length of a TIFF's tiles, however small the picture; (1, 1) when it has none.
-
-    libtiff holds a whole tile in memory. Of a tag that is there twice, or is of an odd type, it may
-    read another value than Pillow does: such a file is broken.
-
-    Raises:
-        Exception: the file is broken.
-    """
-    file = image.fp
-    if file is None:
-        raise ValueError("the file is closed")
-    file.seek(0)
-    count, entry = _TIFF_LAYOUTS[file.read(4)]
-    file.seek(image.tag_v2.offset)
-    (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
-    listed = file.read(min(entries, 2**16) * struct.calcsize(entry))
-    tags = [tag for (tag,) in struct.iter_unpack(entry, listed)]
-    sides = []
-    for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH):
-        side = image.tag_v2.get(tag)
-        if tags.count(tag) != (side is not None) or not isinstance(side, int | None):
-            raise ValueError(f"tag {tag} is ambiguous")
-        sides.append(side or 1)
-    return sides[0], sides[1]
-
-
-def _broken(name: str) -> str:
-    return f"{name} is truncated or broken; export or download it again"
-
-
-def _too_large(name: str, size: str, max_pixels: int) -> str:
-    return f"{name} is too large{size}: it may have {max_pixels:,} pixels; make it smaller"
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode in _WIDE_MODES:
-        image = _eight_bit(image)
-    if image.has_transparency_data:
-        layers = image.convert("RGBA")
-        white = Image.new("RGBA", layers.size, "white")
-        return Image.alpha_composite(white, layers).convert("RGB")
-    rgb = image.convert("RGB")
-    return rgb.copy() if rgb is image else rgb
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image).astype(np.float64))
-    if image.mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    elif values.min() < 0 or values.max() > 255:
-        low, high = float(values.min()), float(values.max())
-    else:
-        low, high = 0.0, 255.0
-    return Image.fromarray(np.round((values - low) * (255 / ((high - low) or 1))).astype(np.uint8))
 
 
 def _write_png(image: Image.Image, path: Path) -> None:

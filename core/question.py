@@ -25,11 +25,11 @@ class Question(Record):
     choices: tuple[str, ...] = ()
     """Texts of a multiple-choice question, in order; choice 0 is (A). Empty for a free answer."""
 
-    @field_validator("text")
+    @field_validator("text", mode="before")  # or the length of an empty one is found wrong first
     @classmethod
-    def _not_blank(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("the question is blank; write one")
+    def _not_blank(cls, text: object) -> object:
+        if isinstance(text, str) and not text.strip():
+            raise ValueError("it is blank; write a question")
         return text
 
     @field_validator("choices")

@@ -38,9 +38,11 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Train a model from nothing; OUT/model is the checkpoint. A killed run resumes."""
+    from catts.agents.loading import find_device
     from catts.embedded.recipes import RECIPES
     from catts.embedded.train import train as run
 
+    find_device(device)
     folder = run(
         RECIPES[which.value],
         out or Path("runs") / f"embedded-{which.value}",

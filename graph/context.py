@@ -6,14 +6,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, InstanceOf, ValidationError
 
 from catts.agents.card import ModelCard
 from catts.agents.expert import Expert
 from catts.agents.protocol import ContrastParams, Engine, SamplingParams
+from catts.arguments import check_types
 from catts.errors import InputError
 from catts.graph.observer import Observer
 from catts.images import ImageStore
+from catts.records import first_problem
 from catts.tuning import Tuning
 
 NODE_TIMEOUT = 600.0
@@ -112,7 +114,7 @@ class Context:
     """The base model."""
     expert: Expert
     """Fills the three roles; `catts.agents.panel.ExpertPanel` gives each role its own."""
-    policy: Policy = field(default_factory=Policy)
+    policy: InstanceOf[Policy] = field(default_factory=Policy)
     images: ImageStore = field(default_factory=ImageStore)
     """Where the questions' digests are looked up."""
     observer: Observer | None = None
@@ -124,6 +126,7 @@ class Context:
     """How often a node is tried whose failure may pass, such as a lost connection; at least 1."""
 
     def __post_init__(self) -> None:
+        check_types(type(self), **vars(self))
         if self.attempts < 1:
             raise InputError(f"attempts is {self.attempts}: give 1 or more")
         if self.node_timeout is not None and not self.node_timeout > 0:
@@ -144,15 +147,18 @@ class Context:
         """A context whose policy follows the engine's model card; `settings` are `Policy` fields.
 
         Raises:
-            pydantic.ValidationError: a setting is unknown or out of range.
-            InputError: `attempts` or `node_timeout` is out of range.
+            InputError: an argument has another type, or a setting is unknown or out of range.
         """
         card = getattr(engine, "card", None)
         known = card if isinstance(card, ModelCard) else ModelCard()
+        try:
+            policy = Policy.from_card(known, **settings)
+        except ValidationError as error:
+            raise InputError(first_problem(error)) from error
         return cls(
             engine=engine,
             expert=expert,
-            policy=Policy.from_card(known, **settings),
+            policy=policy,
             images=ImageStore() if images is None else images,
             observer=observer,
             node_timeout=node_timeout,

@@ -1,9 +1,10 @@
 """The graph as a plain call: one question in, its trace out."""
 
 import asyncio
+import inspect
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from langgraph.types import Durability, StreamMode
 from pydantic import ValidationError
 
 from catts.agents.spec import BaseSpec, ExpertSpec
+from catts.arguments import check_types
 from catts.errors import InputError
 from catts.graph.blocking import block_on
 from catts.graph.build import Graph, build_graph
@@ -30,6 +32,9 @@ from catts.records import first_problem
 Images = ImageSource | Sequence[ImageSource]
 """One image, or several in the order in which the question speaks of them."""
 
+OnEvent = Callable[[Event], Awaitable[None] | None]
+"""Called with each event; what it returns is awaited where that can be."""
+
 
 async def answer(
     image: Images,
@@ -41,7 +46,7 @@ async def answer(
     expert: ExpertSpec | Mapping[Role, ExpertSpec] = "embedded",
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     config: RunnableConfig | None = None,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: OnEvent | None = None,
     **settings: Any,
 ) -> Trace:
     """Answer one question about one or more images.
@@ -59,7 +64,8 @@ async def answer(
         checkpointer: stores the run under `config["configurable"]["thread_id"]`. A thread that
             stands unfinished at this very question is resumed where it stopped.
         config: a LangChain config; its callbacks see every node and every model call.
-        on_event: called with each progress event (`catts.graph.events`) as it happens.
+        on_event: called with each progress event (`catts.graph.events`) as it happens, and awaited
+            if it is asynchronous; what it raises ends the run and comes out unchanged.
         **settings: fields of `catts.graph.context.Policy`, such as `samples=4, routing="paper"`,
             and what else `open_context` takes.
 
@@ -67,9 +73,21 @@ async def answer(
         The trace; `trace.answer_text` is the answer, None only together with `trace.no_answer`.
 
     Raises:
-        InputError: an image, a spec or the combination of arguments cannot be used.
+        InputError: an image, a spec, an argument's type or the combination of arguments cannot be
+            used.
         ContextMismatchError: the thread to resume was started under another context.
     """
+    if isinstance(config, Mapping):  # LangChain takes None for left out
+        config = cast("RunnableConfig", {k: v for k, v in config.items() if v is not None})
+    check_types(
+        answer,
+        question=question,
+        choices=choices,
+        context=context,
+        checkpointer=checkpointer,
+        config=config,
+        on_event=on_event,
+    )
     async with _context(context, base, expert, settings) as opened:
         held = opened.for_one_run()
         asked = await asyncio.to_thread(ask, held.images, image, question, choices)
@@ -95,7 +113,7 @@ def ask(store: ImageStore, image: Images, question: str, choices: Sequence[str] 
 
     Raises:
         ImageError: an image cannot be read.
-        InputError: the question is blank, or has more than 26 choices.
+        InputError: the question is blank, or the choices are no texts or more than 26.
     """
     alone = (str, bytes, bytearray, memoryview)
     several = isinstance(image, Sequence) and not isinstance(image, alone)
@@ -103,9 +121,9 @@ def ask(store: ImageStore, image: Images, question: str, choices: Sequence[str] 
     if not sources:
         raise InputError("there is no image; give one, or several in a list")
     try:  # before the images: a bad question leaves nothing in the store
-        asked = Question(text=question, choices=tuple(choices))
+        asked = Question.model_validate({"text": question, "choices": choices})
     except ValidationError as error:
-        raise InputError(first_problem(error)) from error
+        raise InputError(first_problem(error, text="question")) from error
     return asked.model_copy(update={"images": tuple(store.put(source) for source in sources)})
 
 
@@ -130,7 +148,7 @@ async def run(
     question: Question,
     context: Context,
     config: RunnableConfig | None,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> Trace:
     """Run `graph` on a question, or go on with the thread that stands at it; see `answer`."""
     config = cast("RunnableConfig", dict(config or {}))
@@ -143,7 +161,13 @@ async def run(
                 'a checkpointer needs a thread: give config={"configurable": {"thread_id": "..."}}'
             )
         durability = "sync"
-        standing = await graph.aget_state(config)
+        try:
+            standing = await graph.aget_state(config)
+        except NotImplementedError as error:
+            raise InputError(
+                f"checkpointer is a {type(graph.checkpointer).__name__}, which works synchronously "
+                "only: give an asynchronous one, such as AsyncSqliteSaver or InMemorySaver"
+            ) from error
         if standing.next and standing.values.get("question") == question:
             given = None
     # inside another graph, events that nobody here listens to belong to its own stream
@@ -160,7 +184,9 @@ async def run(
         if mode == "values":
             result = chunk
         elif on_event is not None:
-            on_event(parse_event(chunk))
+            heard = on_event(parse_event(chunk))
+            if inspect.isawaitable(heard):
+                await heard
     return Trace.of(Output.model_validate(result), context)
 
 

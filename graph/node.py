@@ -1,15 +1,21 @@
 """CA-TTS as a node of another LangGraph graph."""
 
 import asyncio
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ContentBlock,
+    HumanMessage,
+    convert_to_messages,
+)
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
-from catts.errors import ImageError, InputError
+from catts.agents.blocks import picture_in, text_in
+from catts.arguments import check_types
+from catts.errors import InputError
 from catts.graph.blocking import block_on
 from catts.graph.build import build_graph
 from catts.graph.context import Context
@@ -41,7 +47,8 @@ def as_node(
         choices: channel that may hold the texts of a multiple-choice question.
         messages: channel of a conversation. Where the channels above are missing or empty, the
             question is the text of its latest human message, and the images are the image content
-            blocks of the latest human message that has any; the answer is added as a message.
+            blocks of the latest human message that has any, in base64 or as data URLs, in the form
+            of LangChain or of any provider that it knows; the answer is added as a message.
         answer: channel that gets the answer's voting key.
         answer_text: channel that gets the answer for people.
         trace: channel that gets the `Trace` as plain JSON data, so that the other graph's
@@ -50,9 +57,10 @@ def as_node(
     A channel that the other graph's state lacks is not written.
 
     Raises:
-        InputError: (when it runs) image or question is missing or cannot be used; images by
-            address are not fetched.
+        InputError: an argument has another type; when it runs, image or question is missing or
+            cannot be used. Images by address are not fetched.
     """
+    check_types(as_node, **locals())
     graph = build_graph(checkpointer=False)
 
     async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:
@@ -96,25 +104,24 @@ def _missing(pictures: Any) -> bool:
 
 
 def _latest(messages: Sequence[BaseMessage]) -> str:
-    said = (message.text for message in reversed(messages) if isinstance(message, HumanMessage))
-    return next((text for text in said if text.strip()), "")
+    for blocks in _heard(messages):
+        text = "".join(text_in(block) or "" for block in blocks)
+        if text.strip():
+            return text
+    return ""
 
 
 def _pictures(messages: Sequence[BaseMessage]) -> list[ImageSource]:
     """The pictures of the latest human message that has any."""
-    for message in reversed(messages):
-        if isinstance(message, HumanMessage):
-            blocks = [block for block in message.content_blocks if block["type"] == "image"]
-            if blocks:
-                return [_bytes(block) for block in blocks]
+    for blocks in _heard(messages):
+        files = [file for block in blocks if (file := picture_in(block)) is not None]
+        if files:
+            return list[ImageSource](files)
     return []
 
 
-def _bytes(block: Mapping[str, Any]) -> bytes:
-    data = block.get("base64")
-    if not data:
-        raise ImageError("a picture in the messages is an address; images are not fetched: send it")
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ImageError("a picture in the messages is not base64; encode it again") from error
+def _heard(messages: Sequence[BaseMessage]) -> Iterator[list[ContentBlock]]:
+    """The blocks of the human messages, the latest first."""
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage):
+            yield message.content_blocks

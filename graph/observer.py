@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Span(Protocol):
@@ -12,6 +12,7 @@ class Span(Protocol):
         """The node is done; `update` is what it changes in the state. Not called when it fails."""
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Opens a span around each attempt of each node.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.rate_limiters import BaseRateLimiter
-from pydantic import SecretStr, ValidationError
+from pydantic import InstanceOf, SecretStr, ValidationError
 
 from catts.agents.expert import Expert
 from catts.agents.local_spec import check_placing
@@ -22,6 +22,7 @@ from catts.agents.spec import (
     resolve_expert,
     runs_here,
 )
+from catts.arguments import check_types
 from catts.errors import InputError
 from catts.graph.context import ATTEMPTS, NODE_TIMEOUT, Context, Policy
 from catts.graph.observer import Observer
@@ -36,7 +37,7 @@ async def open_context(
     expert: ExpertSpec | Mapping[Role, ExpertSpec] = "embedded",
     *,
     expert_url: str | None = None,
-    api_key: SecretStr | None = None,
+    api_key: InstanceOf[SecretStr] | None = None,
     role_timeout: float | None = None,
     expert_max_tokens: int | None = None,
     rate_limiter: BaseRateLimiter | None = None,
@@ -85,9 +86,10 @@ async def open_context(
         **settings: fields of `catts.graph.context.Policy`; the rest comes from the base's card.
 
     Raises:
-        InputError: a setting is unknown or out of range, a spec names no model, or the expert takes
-            nothing of what was given for it.
+        InputError: an argument has another type, a setting is unknown or out of range, a spec names
+            no model, or the expert takes nothing of what was given for it.
     """
+    check_types(open_context, **locals())
     check_settings(settings)
     asked: dict[str, Any] = {
         "url": expert_url,
@@ -134,19 +136,15 @@ async def open_context(
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
         panel = panel or await find_expert(engine)
-        try:
-            context = Context.of(
-                engine,
-                panel,
-                images=images,
-                observer=observer,
-                node_timeout=node_timeout,
-                attempts=attempts,
-                **settings,
-            )
-        except ValidationError as error:
-            raise InputError(first_problem(error)) from error
-        yield context
+        yield Context.of(
+            engine,
+            panel,
+            images=images,
+            observer=observer,
+            node_timeout=node_timeout,
+            attempts=attempts,
+            **settings,
+        )
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

@@ -8,11 +8,16 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
+from catts.arguments import check_types
+from catts.decoding import is_picture
 from catts.errors import ImageError, InputError
 from catts.graph.blocking import block_on
 from catts.graph.build import build_graph
 from catts.graph.context import Context
 from catts.graph.embed import ask, plain, run, summary
+
+_TOLD = 5
+"""Pictures that an agent is told of when it names one that is not there."""
 
 
 def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image") -> BaseTool:
@@ -23,8 +28,9 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
     missing image is told to the agent instead of being raised.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or an argument has another type.
     """
+    check_types(as_tool, **locals())
     root = Path(folder).resolve()
     if not root.is_dir():
         raise InputError(f"there is no folder {folder}; make it, or name another")
@@ -72,6 +78,12 @@ def _inside(root: Path, name: str) -> Path:
     if not path.is_relative_to(root):
         raise ImageError("images outside the folder cannot be opened; give a name in it")
     if not found:
-        known = sorted(p.name for p in root.iterdir() if p.is_file())[:20]
-        raise ImageError(f"no such image; there are {', '.join(known) or 'none'}")
+        raise ImageError(f"no such image; there are {_pictures(root)}")
     return path
+
+
+def _pictures(root: Path) -> str:
+    """The first pictures in the folder; an agent is told neither of other files nor of hundreds."""
+    known = sorted(p.name for p in root.iterdir() if is_picture(p.name) and p.is_file())
+    more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+    return (", ".join(known[:_TOLD]) or "none") + more

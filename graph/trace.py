@@ -15,6 +15,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from catts.agents.protocol import Usage
+from catts.arguments import check_types
 from catts.errors import TraceError
 from catts.graph.context import Context, Policy
 from catts.graph.ledger import Ballot, tally
@@ -118,12 +119,14 @@ class Trace(Record):
         )
 
 
-def append_trace(path: Path, trace: Trace) -> None:
+def append_trace(path: str | Path, trace: Trace) -> None:
     """Add a line to `path` in one write, so that lines of several writers never mix.
 
     Raises:
         TraceError: the file cannot be written, or the disk is full.
+        InputError: an argument has another type.
     """
+    check_types(append_trace, **locals())
     line = _line(trace)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -137,12 +140,15 @@ def append_trace(path: Path, trace: Trace) -> None:
         raise TraceError(f"{path} took only part of a trace; free some space, drop its last line")
 
 
-def write_traces(path: Path, traces: Iterable[Trace]) -> None:
+def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
     """Put `traces` in place of `path` as a whole: a reader meets the old file or the new one.
 
     Raises:
         TraceError: the file cannot be written.
+        InputError: `path` is no path.
     """
+    check_types(write_traces, path=path)
+    path = Path(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         try:
@@ -156,14 +162,16 @@ def write_traces(path: Path, traces: Iterable[Trace]) -> None:
         raise TraceError(f"cannot write {path}: {error.strerror}; choose another file") from error
 
 
-def read_traces(path: Path) -> Iterator[Trace]:
+def read_traces(path: str | Path) -> Iterator[Trace]:
     """The traces of a JSON-lines file, in order; blank lines are passed over.
 
     Raises:
         TraceError: the file cannot be read, or a line is no trace of a version known here.
+        InputError: `path` is no path.
     """
+    check_types(read_traces, **locals())
     try:
-        with path.open(encoding="utf-8") as file:
+        with Path(path).open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield _parsed(line, f"{path} line {number}")

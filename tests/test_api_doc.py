@@ -1,10 +1,11 @@
-"""docs/api.md names what there is."""
+"""docs/api.md names what there is, and its examples run."""
 
 import re
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 
 import catts
 from catts import errors
@@ -15,6 +16,9 @@ from catts.names import PARTS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
 NAMED = sorted(set(re.findall(r"`(?:await |async with )?(catts\.[\w.]+)", PAGE)))
+
+
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def _resolve(name: str) -> object:
@@ -79,3 +83,20 @@ def test_the_table_of_names_is_the_code_s() -> None:
     assert rows == [
         (p.node, "expert" if p.role else "base", p.module or "", p.source or "") for p in PARTS
     ]
+
+
+def _first_import(code: str) -> str:
+    return re.findall(r"^from catts import (.+)$", code, re.MULTILINE)[0]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("code", EXAMPLES, ids=_first_import)
+def test_the_examples_run(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = Image.new("RGB", (112, 112), "white")
+    ImageDraw.Draw(picture).ellipse((30, 30, 70, 70), fill="red")
+    picture.save("picture.png")
+    exec(compile(code, "docs/api.md", "exec"), {"__name__": "__main__"})  # noqa: S102
+    assert capsys.readouterr().out.strip()

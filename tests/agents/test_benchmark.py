@@ -6,6 +6,7 @@ from catts.agents.benchmark import format_rows, run_sampler_benchmark
 from catts.agents.benchmark_arms import ARMS, Arm, Setting, open_arm
 from catts.agents.benchmark_questions import format_questions, run_questions_benchmark
 from catts.agents.random_model import TINY
+from catts.errors import ModelSpecError
 
 VOCABULARY, N, TOKENS = 265, 2, 4
 
@@ -17,6 +18,11 @@ def test_every_arm_writes_all_tokens(arm: Arm, tiny_checkpoint: Path) -> None:
     assert facts.held_bytes == held.get(arm, 0)
     assert facts.peak_bytes >= 0
     assert call() > 0
+
+
+def test_a_bad_device_is_told_before_any_process_starts() -> None:
+    with pytest.raises(ModelSpecError, match="'foo' is no device"):
+        run_sampler_benchmark([16], size=TINY, device="foo")
 
 
 @pytest.mark.slow

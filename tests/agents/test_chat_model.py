@@ -87,11 +87,12 @@ def test_a_conversation_becomes_one_turn():
     assert len(images) == 1
 
 
-def test_a_picture_in_openais_form_is_read_too():
+@pytest.mark.parametrize("kind", ["image_url", "input_image", "image"])
+def test_a_picture_in_another_form_is_read_too(kind):
     buffer = io.BytesIO()
     Image.new("RGB", (4, 3), "red").save(buffer, format="PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    block = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+    url = f"data:image/png;charset=utf-8;base64,{base64.encodebytes(buffer.getvalue()).decode()}"
+    block = {"type": kind, "url": url} if kind == "image" else {"type": kind, "image_url": url}
     assert flatten([HumanMessage(content=[block])])[1][0].size == (4, 3)
 
 

@@ -15,7 +15,7 @@ from catts.agents.loading import LoadedModel, PromptMismatchWarning, load_model
 from catts.agents.picture_size import limit_pixels, seen_size
 from catts.agents.protocol import Sample, SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
-from catts.errors import ModelSpecError
+from catts.errors import InputError, ModelSpecError
 from catts.prompts import load_prompts
 
 
@@ -174,10 +174,33 @@ def test_bad_settings(tiny_checkpoint: Path, settings: dict[str, str]) -> None:
         load_model(tiny_checkpoint, **settings)
 
 
-def test_no_gpu(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(ModelSpecError, match="GPU"):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ModelSpecError, match="torch cannot use 'cuda' here: give `cpu`"):
         load_model(tiny_checkpoint, device="cuda")
+
+
+@pytest.mark.parametrize("device", ["mps", "hpu", "npu", "cuda:99"])
+def test_a_device_that_torch_knows_and_cannot_use(tiny_checkpoint: Path, device: str) -> None:
+    with pytest.raises(ModelSpecError, match=f"torch cannot use '{device}' here"):
+        load_model(tiny_checkpoint, device=device)
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ({"max_pixels": "x"}, "max_pixels is a str: give an int"),
+        ({"device": 5}, "device is an int: give text"),
+        ({"spec": None}, "spec is None: give text or a Path"),
+        ({"spec": ""}, "the name of the model is empty"),
+        ({"spec": " "}, "the name of the model is empty"),
+    ],
+)
+def test_arguments_of_another_type(
+    tiny_checkpoint: Path, argument: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        load_model(**{"spec": tiny_checkpoint, **argument})
 
 
 def test_card_names_and_warns(checkpoint: Path) -> None:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from catts.agents.providers import split_url
 from catts.agents.roles import ChatExpert
 from catts.agents.spec import embedded_folder, resolve_base, resolve_expert
-from catts.errors import ModelSpecError
+from catts.errors import InputError, ModelSpecError
 from catts.question import Question
 
 KEY = "sk-fake-0123456789abcdef"
@@ -65,13 +65,32 @@ def test_a_role_without_an_expert_is_named():
         ("./no/such/folder", "no model at './no/such/folder'"),
         ("base", "`base` as expert needs a base model that runs here"),
         (Path("no-such-folder"), "no model at"),
-        (7, "a int is no chat model and no expert"),
     ],
 )
 def test_what_stands_for_nothing_is_refused_in_one_line(spec, says):
     with pytest.raises(ModelSpecError, match=says) as caught:
         resolve_expert(spec)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (7, "spec is an int: give text, a Path, a BaseChatModel, an Expert or a mapping"),
+        ({"planner": 7, "voter": "base", "critic": "base"}, r"spec\['planner'\] is an int: give"),
+        ({"criticc": "base"}, "spec has the key 'criticc': give 'planner', 'voter' or 'critic'"),
+        ({"planner": "base", "voter": "base"}, "no expert for the role critic"),
+    ],
+)
+def test_what_is_no_expert_is_refused_by_its_type(spec, says):
+    with pytest.raises(InputError, match=says):
+        resolve_expert(spec)
+
+
+@pytest.mark.parametrize("spec", [None, 5, []])
+def test_what_is_no_base_is_refused_by_its_type(spec):
+    with pytest.raises(InputError, match=r"spec is .*: give text, a Path or an Engine"):
+        resolve_base(spec)
 
 
 @pytest.mark.parametrize(

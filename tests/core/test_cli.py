@@ -47,6 +47,15 @@ def test_missing_file(run, tmp_path):
     _refused(run("ask", str(tmp_path / "none.png"), "What?"), "no file", "check the path")
 
 
+@pytest.mark.parametrize("image", ["http://a.example/b.png", "data:image/png;base64,AAAA"])
+def test_a_url_is_not_fetched(run, image):
+    _refused(run("ask", image, "What?"), image, "is a URL", "download it first")
+
+
+def test_an_empty_path(run):
+    _refused(run("ask", "", "What?"), "the path of the image is empty")
+
+
 def test_a_folder_is_no_image(run, tmp_path):
     _refused(run("ask", str(tmp_path), "What?"), "folder")
 
@@ -70,8 +79,9 @@ def test_twenty_thousand_pixels_square(run, tmp_path):
     _refused(run("ask", str(path), "What?"), "too large", "make it smaller")
 
 
-def test_blank_question(run, picture):
-    _refused(run("ask", picture, "  "), "blank")
+@pytest.mark.parametrize("text", ["", "  "])
+def test_blank_question(run, picture, text):
+    _refused(run("ask", picture, text), "question: it is blank; write a question")
 
 
 def test_a_question_knows_how_many_choices_it_may_have():
@@ -86,6 +96,17 @@ def test_too_many_choices(run, picture):
 
 def test_unknown_base(run, picture):
     _refused(run("ask", picture, "What?", "--base", "./nowhere"), "./nowhere", "give")
+
+
+def test_an_empty_base(run, picture):
+    _refused(run("ask", picture, "What?", "--base", ""), "the name of the model is empty")
+
+
+@pytest.mark.parametrize("command", [("bench", "sampler"), ("embedded", "train", "base")])
+@pytest.mark.parametrize("device", ["foo", "mps"])
+def test_a_device_that_is_not_there(run, command, device, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _refused(run(*command, "--device", device), repr(device), "give `cpu`")
 
 
 def test_unknown_provider(run, picture, tiny_checkpoint):
@@ -123,6 +144,13 @@ def test_a_local_expert_takes_no_key(run, picture, monkeypatch, expert):
 
 def test_no_trace_file(run, tmp_path):
     _refused(run("trace", str(tmp_path / "none.jsonl")), "cannot read")
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_traces(run, tmp_path, text):
+    path = tmp_path / "empty.jsonl"
+    path.write_text(text)
+    _refused(run("trace", str(path)), "holds no traces")
 
 
 def test_broken_trace_file(run, tmp_path):

@@ -125,7 +125,7 @@ def test_the_first_frame_stands_for_an_animation() -> None:
     [
         ("/nowhere/picture.png", "no file at"),
         ("/", "is a folder"),
-        ("", "is a folder"),
+        ("", "the path of the image is empty"),
         ("a\0b", "not a path"),
         ("x" * 5000, "file name too long"),
         ("https://example.org/cat.png", "download it first"),

@@ -27,7 +27,7 @@ def test_up_to_26_choices() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t"])
 def test_a_blank_question_is_refused(text: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="it is blank; write a question"):
         Question(text=text)
 
 

@@ -71,7 +71,7 @@ def test_mixed_kinds_of_confidence_are_refused() -> None:
         Policy(vote_weight="mapped")
     with pytest.raises(ValidationError, match="the critic is then always asked"):
         Policy(reflect_below=0.5)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError, match="sample"):
         Context.of(ScriptedEngine(), ScriptedExpert(), sample=3)
 
 

@@ -246,7 +246,11 @@ async def test_a_tool_opens_nothing_outside_its_folder(name: str, tmp_path: Path
 async def test_a_tool_tells_the_agent_what_went_wrong(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     tool = as_tool(context(), tmp_path)
-    assert "there are notes.txt" in await tool.ainvoke({"image": "b.png", "question": "?"})
+    assert "there are none" in await tool.ainvoke({"image": "b.png", "question": "?"})
+    for name in ("c.JPG", "a.webp", *(f"p{index}.png" for index in range(5))):
+        (tmp_path / name).write_bytes(b"")
+    told = await tool.ainvoke({"image": "b.png", "question": "?"})
+    assert told == "no such image; there are a.webp, c.JPG, p0.png, p1.png, p2.png and 2 more"
     told = await tool.ainvoke({"image": "notes.txt", "question": "?"})
     assert told.startswith("notes.txt is not an image")
     assert str(tmp_path) not in told

@@ -64,6 +64,14 @@ def openai_block(image: Image.Image) -> dict[str, Any]:
     }
 
 
+def responses_block(image: Image.Image) -> dict[str, Any]:
+    return {"type": "input_image", "image_url": f"data:image/png;base64,{encoded(image)}"}
+
+
+def url_block(image: Image.Image) -> dict[str, Any]:
+    return {"type": "image", "url": f"data:image/png;charset=utf-8;base64,{encoded(image)}"}
+
+
 NAMES = {
     "image": "photo",
     "question": "asked",
@@ -103,7 +111,7 @@ async def test_events_reach_a_synchronous_stream_too(picture: Image.Image) -> No
     assert events[-1] == "answered"
 
 
-@pytest.mark.parametrize("make", [block, openai_block])
+@pytest.mark.parametrize("make", [block, openai_block, responses_block, url_block])
 async def test_pictures_and_question_come_from_messages(make: Any, picture: Image.Image) -> None:
     held = context()
     other = Image.new("RGB", (5, 7))
@@ -117,6 +125,19 @@ async def test_pictures_and_question_come_from_messages(make: Any, picture: Imag
     assert held.engine.sizes == [(24, 16), (5, 7)]  # type: ignore[attr-defined]
     assert isinstance(state["messages"][-1], AIMessage)
     assert state["messages"][-1].text == "3" == state["answer"]
+
+
+async def test_a_question_in_openai_s_responses_form(picture: Image.Image) -> None:
+    held = context()
+    sent = [
+        {
+            "role": "user",
+            "content": [{"type": "input_text", "text": "How many?"}, responses_block(picture)],
+        }
+    ]
+    state = await graph(Chat, held, messages="messages").ainvoke({"messages": sent})
+    assert held.engine.sizes == [(24, 16)]  # type: ignore[attr-defined]
+    assert state["answer"] == "3"
 
 
 async def test_a_later_message_asks_about_the_picture_sent_before(picture: Image.Image) -> None:
