@@ -25,6 +25,10 @@ class TraceError(InputError):
     """A trace file cannot be read, or is of a version this package does not know."""
 
 
+class BenchmarkError(InputError):
+    """A benchmark's data are not there, cannot be read, hold a malformed row, or have no labels."""
+
+
 class AnswerTimeoutError(CattsError):
     """Comparing two answers took longer than its limit; they count as different."""
 

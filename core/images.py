@@ -15,7 +15,9 @@ import struct
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
@@ -27,6 +29,8 @@ MAX_PIXELS = 64_000_000
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the bytes of an image file, or an image already open. URLs are not fetched."""
+
+_Used = TypeVar("_Used")
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 _READ = "give a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file"
@@ -55,10 +59,28 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
             is broken or truncated, it has more than `max_pixels` pixels (seen in its header, before
             decoding), or it is a URL.
     """
+    return _with_image(source, max_pixels, _decoded)
+
+
+def check_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Check what the header of an image says, without decoding it: cheap for thousands of files.
+
+    Raises what `load_image` would, except for pixels that turn out to be truncated or broken.
+
+    Raises:
+        ImageError: as `load_image`.
+    """
+    _with_image(source, max_pixels, _checked)
+
+
+def _with_image(
+    source: ImageSource, max_pixels: int, use: Callable[[Image.Image, str, int], _Used]
+) -> _Used:
+    """What `use` makes of the open, not yet decoded image, its name and the limit."""
     if isinstance(source, Image.Image):
-        return _decoded(source, "the image", max_pixels)
+        return use(source, "the image", max_pixels)
     if isinstance(source, bytes):
-        return _opened(io.BytesIO(source), "the image data", max_pixels)
+        return _opened(io.BytesIO(source), "the image data", max_pixels, use)
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(
             f"{type(source).__name__} is no image: give a path, the bytes of an image file (of a "
@@ -70,7 +92,7 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
         )
     try:
         with Path(source).expanduser().open("rb") as file:
-            return _opened(file, _shown(str(source)), max_pixels)
+            return _opened(file, _shown(str(source)), max_pixels, use)
     except FileNotFoundError:
         raise ImageError(f"no file at {_shown(str(source))}; check the path") from None
     except IsADirectoryError:
@@ -178,7 +200,12 @@ class ImageStore:
         return folder / f"{digest}.png"
 
 
-def _opened(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
+def _opened(
+    file: io.BytesIO | io.BufferedReader,
+    name: str,
+    max_pixels: int,
+    use: Callable[[Image.Image, str, int], _Used],
+) -> _Used:
     try:
         with warnings.catch_warnings():
             # Pillow's own pixel limits are looser than ours and speak of attacks.
@@ -191,16 +218,20 @@ def _opened(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) ->
     except Exception as error:
         raise ImageError(_broken(name)) from error
     with opened as image:
-        return _decoded(image, name, max_pixels)
+        return use(image, name, max_pixels)
 
 
-def _decoded(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+def _checked(image: Image.Image, name: str, max_pixels: int) -> None:
     _check_format(image, name, max_pixels)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(_too_large(name, f" ({width} x {height})", max_pixels))
     if width == 0 or height == 0:
         raise ImageError(f"{name} is empty: {width} x {height} pixels; give one with content")
+
+
+def _decoded(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    _checked(image, name, max_pixels)
     try:
         image.load()
         upright = ImageOps.exif_transpose(image)
