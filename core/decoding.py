@@ -8,7 +8,9 @@ inside, and opening EPS would start an interpreter (Ghostscript).
 import io
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import PurePath
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
@@ -17,6 +19,8 @@ from catts.errors import ImageError
 
 MAX_PIXELS = 64_000_000
 """Largest image that is decoded, in pixels; RGB takes three bytes a pixel."""
+
+_Used = TypeVar("_Used")
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 _READ = "give a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file"
@@ -30,11 +34,16 @@ def is_picture(name: str) -> bool:
     return Image.registered_extensions().get(PurePath(name).suffix.lower()) in _FORMATS
 
 
-def open_image(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
-    """The image in an open file, decoded; see `decode_image`.
+def use_opened(
+    file: io.BytesIO | io.BufferedReader,
+    name: str,
+    max_pixels: int,
+    use: Callable[[Image.Image, str, int], _Used],
+) -> _Used:
+    """What `use` makes of the image in an open file, not decoded yet; errors call it `name`.
 
     Raises:
-        ImageError: it is no image, of another format, or what `decode_image` refuses.
+        ImageError: it is no image, of another format, or what `use` refuses.
     """
     try:
         with warnings.catch_warnings():
@@ -48,14 +57,14 @@ def open_image(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int)
     except Exception as error:
         raise ImageError(_broken(name)) from error
     with opened as image:
-        return decode_image(image, name, max_pixels)
+        return use(image, name, max_pixels)
 
 
-def decode_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
-    """A copy of `image`: RGB, upright, its transparency on white; errors call it `name`.
+def check_header(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse an image for what is known before it is decoded; errors call it `name`.
 
     Raises:
-        ImageError: it is broken, empty, or has more than `max_pixels` pixels.
+        ImageError: it is empty, has more than `max_pixels` pixels, or of a format that hides them.
     """
     _check_format(image, name, max_pixels)
     width, height = image.size
@@ -63,6 +72,15 @@ def decode_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise ImageError(_too_large(name, f" ({width} x {height})", max_pixels))
     if width == 0 or height == 0:
         raise ImageError(f"{name} is empty: {width} x {height} pixels; give one with content")
+
+
+def decode_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    """A copy of `image`: RGB, upright, its transparency on white; errors call it `name`.
+
+    Raises:
+        ImageError: it is broken, or what `check_header` refuses.
+    """
+    check_header(image, name, max_pixels)
     try:
         image.load()
         upright = ImageOps.exif_transpose(image)

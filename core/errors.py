@@ -29,6 +29,10 @@ class StoreError(InputError):
     """A store of model outputs cannot be read or written."""
 
 
+class BenchmarkError(InputError):
+    """A benchmark's data are not there, cannot be read, hold a malformed row, or have no labels."""
+
+
 class AnswerTimeoutError(CattsError):
     """Comparing two answers took longer than its limit; they count as different."""
 

@@ -16,7 +16,9 @@ FLOORS = {
     "catts.agents": 2,
     "catts.graph": 3,
     "catts.embedded": 3,
-    "catts.evals": 4,
+    "catts.evals.benchmarks": 4,
+    "catts.evals.graders": 5,
+    "catts.evals": 6,
 }
 FRONT_DOORS = {"catts", "catts.cli"}
 """The public API and the command line, which may reach every floor."""
@@ -28,6 +30,8 @@ HEAVY = {
     "tokenizers": {"catts.agents", "catts.embedded"},
     "safetensors": {"catts.agents", "catts.embedded"},
     "peft": {"catts.agents"},
+    "pyarrow": {"catts.evals.benchmarks"},
+    "huggingface_hub": {"catts.agents", "catts.evals.benchmarks"},
     "langchain": {"catts.agents", "catts.graph"},
     "langchain_core": {"catts.agents", "catts.graph"},
     "langchain_google_genai": {"catts.agents"},

@@ -18,7 +18,7 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from catts.errors import ImageError
-from catts.images import ImageStore, image_digest, load_image
+from catts.images import ImageStore, check_image, image_digest, load_image
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -440,3 +440,35 @@ def test_tiffs_of_every_layout_are_read(image: Image.Image, options: dict[str, A
     assert image_digest(load_image(_bytes(image, "TIFF", **options))) == image_digest(
         load_image(image)
     )
+
+
+def test_a_header_is_checked_without_decoding_what_follows(tmp_path: Path) -> None:
+    data = _bytes(_noise())
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    for source in (data, path, str(path), _noise(), data[: len(data) // 2]):
+        check_image(source)
+    with pytest.raises(ImageError, match="truncated"):
+        load_image(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (b"", "not an image"),
+        (b"GIF89a", "truncated|not an image"),
+        (_png_claiming(100_000, 100_000), "too large"),
+        (_bytes(_noise(), "PNG"), ""),
+        ("no-such-file.png", "no file at"),
+        ("https://example.org/a.png", "is a URL"),
+    ],
+)
+def test_a_checked_header_is_refused_as_loading_would(source: Any, told: str) -> None:
+    if not told:
+        check_image(source)
+        with pytest.raises(ImageError, match="too large"):
+            check_image(source, max_pixels=100)
+        return
+    for read in (check_image, load_image):
+        with pytest.raises(ImageError, match=told):
+            read(source)
