@@ -72,8 +72,10 @@ class Written:
         wide = (self.tokens, self.confidence, self.logprobs, self.self_certainty)
         columns = (*(column[:, :longest] for column in wide), self.lengths, self.ended)
         return [
-            Completion(*(tuple(numbers[:n]) for numbers in row), stop)
-            for *row, n, stop in zip(*(c[rows].tolist() for c in columns), strict=True)
+            Completion(tuple(ids[:n]), tuple(c[:n]), tuple(p[:n]), tuple(u[:n]), stop)
+            for ids, c, p, u, n, stop in zip(
+                *(column[rows].tolist() for column in columns), strict=True
+            )
         ]
 
     def _widen(self) -> None:

@@ -59,8 +59,10 @@ def score_completions(
     return [
         Completion(
             tuple(ids),
-            *(tuple(number[: len(ids)]) for number in row),
+            tuple(confidence[: len(ids)]),
+            tuple(logprob[: len(ids)]),
+            tuple(certainty[: len(ids)]),
             bool(ids) and ids[-1] in end_ids,
         )
-        for ids, *row in zip(completions, *numbers, strict=True)
+        for ids, confidence, logprob, certainty in zip(completions, *numbers, strict=True)
     ]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from catts.evals.need import need_evals
+
 if TYPE_CHECKING:
     from catts.agents.transformers_engine import TransformersEngine
 
@@ -63,7 +65,7 @@ def fit(
     json: Json = False,
 ) -> None:
     """Choose confidence, mapping, noise and thresholds on validation data; write BASE's card."""
-    _need_evals()
+    need_evals()
     from catts.agents.card import write_card
     from catts.evals.fitting import fit_card
 
@@ -99,7 +101,7 @@ def measure(
     OUT gets the table (quality.md; bars.md holds the rows with a bar), the plot (noise.png),
     everything as JSON (quality.json), and a model card for each checkpoint (base.md, expert.md).
     """
-    _need_evals()
+    need_evals()
     from rich.console import Console
 
     from catts.evals.presentation import quality_table
@@ -142,16 +144,6 @@ def order(
         typer.echo(group)
         for module, gain in modules:
             typer.echo(f"  {module:10} {gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
-
-
-def _need_evals() -> None:
-    """Raises: InputError, before hours of sampling rather than behind them."""
-    from importlib.util import find_spec
-
-    from catts.errors import InputError
-
-    if missing := [name for name in ("sklearn", "matplotlib") if find_spec(name) is None]:
-        raise InputError(f"{' and '.join(missing)} is missing: pip install 'catts[evals]'")
 
 
 def _load(spec: str, which: Literal["base", "expert"] = "base") -> "TransformersEngine":

@@ -28,18 +28,14 @@ class _Scores(Record):
     scores: tuple[Score, ...]
 
 
-class StoredEngine:
-    """A base model whose answers are kept: asked again, it says the same and costs nothing.
+class EngineBehind:
+    """A base model that passes every call on to another, which stays its owner's."""
 
-    What is kept is keyed by the model's fingerprint, the question with its pictures' digests, and
-    the parameters. Usage is what the model reported when it was asked. A call that fails stores
-    nothing.
-    """
-
-    def __init__(self, engine: Engine, store: Store) -> None:
-        """Keep what `engine` says in `store`; both stay the caller's."""
-        self._engine, self._store = engine, store
-        self.card = getattr(engine, "card", None) or ModelCard()
+    def __init__(self, engine: Engine) -> None:
+        """Pass calls on to `engine`."""
+        self._engine = engine
+        card = getattr(engine, "card", None)
+        self.card = card if isinstance(card, ModelCard) else ModelCard()
 
     @property
     def name(self) -> str:
@@ -64,6 +60,61 @@ class StoredEngine:
     async def seen_size(self, image: Image) -> tuple[int, int]:
         """As the model."""
         return await self._engine.seen_size(image)
+
+    async def sample(
+        self, question: Question, images: Sequence[Image], params: SamplingParams
+    ) -> Generation:
+        """As the model."""
+        return await self._engine.sample(question, images, params)
+
+    async def reanswer(
+        self,
+        question: Question,
+        images: Sequence[Image],
+        *,
+        previous: str,
+        critique: str,
+        params: SamplingParams,
+    ) -> Generation:
+        """As the model."""
+        return await self._engine.reanswer(
+            question, images, previous=previous, critique=critique, params=params
+        )
+
+    async def contrast(
+        self,
+        question: Question,
+        images: Sequence[Image],
+        noised: Sequence[Image],
+        params: ContrastParams,
+        *,
+        candidates: Sequence[str] = (),
+    ) -> Contrast:
+        """As the model."""
+        return await self._engine.contrast(question, images, noised, params, candidates=candidates)
+
+    async def score(
+        self, question: Question, images: Sequence[Image], completions: Sequence[Sequence[int]]
+    ) -> tuple[Score, ...]:
+        """As the model."""
+        return await self._engine.score(question, images, completions)
+
+    async def aclose(self) -> None:
+        """The model is the caller's, and stays open."""
+
+
+class StoredEngine(EngineBehind):
+    """A base model whose answers are kept: asked again, it says the same and costs nothing.
+
+    What is kept is keyed by the model's fingerprint, the question with its pictures' digests, and
+    the parameters. Usage is what the model reported when it was asked. A call that fails stores
+    nothing.
+    """
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        """Keep what `engine` says in `store`; both stay the caller's."""
+        super().__init__(engine)
+        self._store = store
 
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams
@@ -122,9 +173,6 @@ class StoredEngine:
             return _Scores(scores=await self._engine.score(question, images, completions))
 
         return (await self._store.recall(key, _Scores, ask)).scores
-
-    async def aclose(self) -> None:
-        """The model is the caller's, and stays open."""
 
     def _key(self, call: str, question: Question, *parts: Any) -> str:
         return key_of(call, self.fingerprint, question.digest, *parts)

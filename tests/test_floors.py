@@ -19,6 +19,7 @@ FLOORS = {
     "catts.evals.benchmarks": 4,
     "catts.evals.graders": 5,
     "catts.evals": 6,
+    "catts.evals.studies": 7,
 }
 FRONT_DOORS = {"catts", "catts.cli"}
 """The public API and the command line, which may reach every floor."""
@@ -39,8 +40,8 @@ HEAVY = {
     "langgraph": {"catts.graph"},
     "math_verify": {"catts.answers"},
     "sympy": {"catts.answers"},
-    "matplotlib": {"catts.evals", "catts.embedded"},
-    "typer": {"catts", "catts.evals"},
+    "matplotlib": {"catts.evals", "catts.evals.studies", "catts.embedded"},
+    "typer": {"catts", "catts.agents", "catts.evals", "catts.evals.studies"},
 }
 """Heavy or one-purpose libraries, and the packages that may import them at all."""
 

@@ -1,0 +1,11 @@
+"""Whether the libraries of the `evals` extra are there."""
+
+from importlib.util import find_spec
+
+from catts.errors import InputError
+
+
+def need_evals() -> None:
+    """Raises: InputError, before hours of sampling rather than behind them."""
+    if missing := [name for name in ("sklearn", "matplotlib") if find_spec(name) is None]:
+        raise InputError(f"{' and '.join(missing)} is missing: pip install 'catts[evals]'")

@@ -1,0 +1,1 @@
+"""Studies of the method: each asks, measures and shows one question about it."""

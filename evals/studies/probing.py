@@ -1,0 +1,158 @@
+"""Seeing less: accuracy and confidence against the noise on the picture, the paper's figure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image, Resampling
+
+from catts.agents.protocol import Generation, SamplingParams
+from catts.confidence import ConfidenceKind
+from catts.evals.asking import Asking
+from catts.evals.benchmarks.item import Item
+from catts.evals.graders.strict import strict
+from catts.evals.studies.result import Estimate, Line
+from catts.images import image_digest
+from catts.perception.noise import add_noise, noise_seed
+
+STEPS = (100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
+COLUMNS = ("accuracy", "confidence, fresh answers", "confidence, clean answers")
+
+TITLE = "Probing: accuracy and confidence as the picture is noised"
+
+NOTES = (
+    "Greedy answers. fresh: the model answers the noised picture; clean: the completion that it "
+    "gave to the clean picture, scored again under the noised one.",
+    "Confidence: C, the mean over a completion's tokens of the negative mean log-probability of "
+    "the 20 likeliest tokens, as its change from the clean pictures in units of its standard "
+    "deviation there; intervals resample questions, that deviation taken as known.",
+)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What was measured at one noise step."""
+
+    region: str
+    t: int
+    hits: NDArray[np.float64]
+    """Shape (questions,): whether the fresh answer is right."""
+    fresh: NDArray[np.float64]
+    """Shape (questions,): C of the fresh answer."""
+    clean: NDArray[np.float64]
+    """Shape (questions,): C of the clean answer under this picture."""
+
+
+async def levels(
+    asking: Asking,
+    params: SamplingParams,
+    kind: ConfidenceKind = "top_k_mean",
+    steps: Sequence[int] = STEPS,
+) -> list[Level]:
+    """Ask at every step and region; the first level is the clean pictures.
+
+    Regions are the evidence boxes, where all items have them, and the whole picture. An answer
+    without a confidence of this kind (an empty one) is left at NaN.
+    """
+    before = await asking.samples(params, "clean pictures")
+    clean = _confidences(before, kind)
+    found = [Level("", 0, _hits(asking.items, before), clean, clean)]
+    regions = ["key region", "whole picture"]
+    if not all(item.evidence for item in asking.items):
+        regions = ["whole picture"]
+    for region in regions:
+        for t in steps:
+            picture = _Noised(t, region)
+            title = f"{region} at t = {t}"
+            after = await asking.samples(params, title, picture)
+            scores = await _scored(asking, before, kind, picture, f"{title}, clean answers")
+            hits = _hits(asking.items, after)
+            found.append(Level(region, t, hits, _confidences(after, kind), scores))
+    return found
+
+
+@dataclass(frozen=True)
+class _Noised:
+    t: int
+    region: str
+
+    def __call__(self, item: Item, image: Image, seen: tuple[int, int]) -> Image:
+        seed = noise_seed(image_digest(image), self.t)
+        if self.region == "whole picture":
+            return add_noise(_resized(image, seen), self.t, seed)
+        across, down = seen[0] / image.width, seen[1] / image.height
+        boxes = [
+            (floor(x0 * across), floor(y0 * down), ceil(x1 * across), ceil(y1 * down))
+            for x0, y0, x1, y1 in item.evidence
+        ]
+        return add_noise(_resized(image, seen), self.t, seed, boxes)
+
+
+def _resized(image: Image, size: tuple[int, int]) -> Image:
+    return image if image.size == size else image.resize(size, Resampling.BICUBIC)
+
+
+async def _scored(
+    asking: Asking,
+    before: Sequence[Generation],
+    kind: ConfidenceKind,
+    picture: _Noised,
+    title: str,
+) -> NDArray[np.float64]:
+    said = {item.id: g.samples[0].token_ids for item, g in zip(asking.items, before, strict=True)}
+
+    async def one(item: Item) -> float:
+        question, pictures = await asking.shown(item, picture)
+        (score,) = await asking.context.engine.score(question, pictures, [said[item.id]])
+        return score.confidence.get(kind, np.nan)
+
+    return np.array(await asking.each(one, title))
+
+
+def probing(found: Sequence[Level]) -> list[Line]:
+    """The table: a line for each level, the clean pictures first."""
+    first = found[0]
+    scale = float(np.nanstd(first.clean))
+    lines = []
+    for level in found:
+        cells = {
+            "accuracy": Estimate.mean([[h] for h in level.hits]),
+            "confidence, fresh answers": _shift(level.fresh - first.clean, scale),
+            "confidence, clean answers": _shift(level.clean - first.clean, scale),
+        }
+        label = "clean" if level.t == 0 else f"t = {level.t}"
+        lines.append(Line(group=level.region, label=label, cells=dict(cells)))
+    return lines
+
+
+def curves(found: Sequence[Level]) -> dict[str, tuple[tuple[float, Estimate], ...]]:
+    """Accuracy and confidence of each region against t, for the plot."""
+    drawn: dict[str, tuple[tuple[float, Estimate], ...]] = {}
+    table = probing(found)
+    for region in dict.fromkeys(level.region for level in found[1:]):
+        for column in COLUMNS:
+            points = [
+                (float(level.t), line.cells[column])
+                for level, line in zip(found, table, strict=True)
+                if level.region in ("", region)
+            ]
+            kept = [(t, cell) for t, cell in points if isinstance(cell, Estimate)]
+            drawn[f"{region}: {column}"] = tuple(kept)
+    return drawn
+
+
+def _shift(change: NDArray[np.float64], scale: float) -> Estimate | None:
+    known = change[~np.isnan(change)]
+    return Estimate.mean([[c] for c in known / scale]) if known.size and scale else None
+
+
+def _hits(items: Sequence[Item], said: Sequence[Generation]) -> NDArray[np.float64]:
+    return np.array(
+        [float(strict(i, g.samples[0].text).right) for i, g in zip(items, said, strict=True)]
+    )
+
+
+def _confidences(said: Sequence[Generation], kind: ConfidenceKind) -> NDArray[np.float64]:
+    return np.array([g.samples[0].confidence.get(kind, np.nan) for g in said])

@@ -1,0 +1,69 @@
+"""What a study finds: a table with its intervals, and how it came about."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from catts.evals.metrics import Interval, cluster_bootstrap, paired_difference
+from catts.evals.studies.setting import Made
+from catts.records import Record
+
+Clusters = Sequence[Sequence[float]]
+"""Rows of each question: 1.0 or 0.0 for each of its answers."""
+
+
+class Estimate(Record):
+    """A number with its 95 % interval, bootstrapped over questions."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, interval: Interval) -> "Estimate":
+        """The record of a bootstrap's interval."""
+        return cls(value=interval.estimate, low=interval.low, high=interval.high)
+
+    @classmethod
+    def mean(cls, clusters: Clusters) -> "Estimate":
+        """The mean over all rows."""
+        return cls.of(cluster_bootstrap(clusters))
+
+    @classmethod
+    def difference(cls, first: Clusters, second: Clusters) -> "Estimate":
+        """The difference of two means on the same questions, paired."""
+        return cls.of(paired_difference(first, second))
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+Cell = Estimate | float | int | str | None
+
+
+class Line(Record):
+    """One line of a table."""
+
+    group: str = ""
+    label: str
+    cells: dict[str, Cell]
+    """Column to value."""
+
+
+Curves = dict[str, tuple[tuple[float, Estimate], ...]]
+"""Name to points (x, y)."""
+
+
+class StudyResult(Record):
+    """A study's table, with what its plot shows and what a reader has to know."""
+
+    made: Made
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    curves: Curves = Field(default_factory=dict)
+    """What the plot shows; empty where the table is all there is."""
+    axes: tuple[str, str] = ("", "")
+    """What x and y of the curves are."""
+    log_x: bool = False

@@ -1,0 +1,47 @@
+"""What a study is made with, and the record of how it came about."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from catts.evals.benchmarks.by_name import TaskName
+from catts.graph.context import Policy
+from catts.records import Record
+
+
+class Setting(Record):
+    """What a study is made with; the same setting gives the same result."""
+
+    task: TaskName = "embedded"
+    data: str | None = None
+    """Path or hub id of the benchmark's files; None for `embedded`."""
+    split: str | None = None
+    """None for the one that the benchmark reports."""
+    limit: int | None = Field(default=None, ge=2)
+    """The first so many questions; None for all."""
+    base: str = "embedded"
+    expert: str = "embedded"
+    samples: int = Field(default=8, ge=1)
+    seed: int = Field(default=0, ge=0)
+    concurrency: int = Field(default=16, ge=1)
+    device: str | None = None
+    store: Path = Path("runs/store.sqlite")
+    skip_malformed: bool = False
+    quiet: bool = False
+
+
+class Made(Record):
+    """How a result came about: enough to make it again."""
+
+    study: str
+    setting: Setting
+    questions: int
+    base: str
+    base_fingerprint: str
+    expert: str
+    expert_fingerprint: str
+    policy: Policy
+    """Of the runs, before what the study varies."""
+    catts_version: str
+    data: str
+    """SHA-256 (hex) over the questions, their pictures and gold answers."""
