@@ -1,6 +1,12 @@
-"""`catts.json` beside a checkpoint's weights: what it was trained to read, and what was fitted."""
+"""`catts.json`: what a checkpoint was trained to read, and what was fitted for it.
+
+It lies beside the weights. For a checkpoint that has none there, such as one of the Hugging Face
+hub, it may lie in the user's folder of cards, under the model's fingerprint.
+"""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,6 +15,9 @@ from catts.errors import ModelSpecError
 from catts.tuning import Tuning
 
 CARD_NAME = "catts.json"
+
+CARDS_VARIABLE = "CATTS_CARDS"
+"""Environment variable with another folder of cards."""
 
 
 class ModelCard(Tuning):
@@ -23,10 +32,40 @@ class ModelCard(Tuning):
 
 
 def write_card(folder: Path, card: ModelCard) -> None:
-    """Write the card into `folder`, atomically."""
+    """Write the card into `folder`, which is made where it is missing, atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{CARD_NAME}.part"
     part.write_text(f"{card.model_dump_json(indent=2)}\n", "utf-8")
     part.replace(folder / CARD_NAME)
+
+
+def cards_folder() -> Path:
+    """The user's folder of cards: FINGERPRINT/catts.json for each model.
+
+    `$CATTS_CARDS`, else `$XDG_DATA_HOME/catts/cards`, else `~/.local/share/catts/cards`.
+    """
+    if chosen := os.environ.get(CARDS_VARIABLE):
+        return Path(chosen).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "catts" / "cards"
+
+
+def has_card(folders: Sequence[Path]) -> bool:
+    """Whether a card lies beside the weights; the user's folder of cards then counts for nothing.
+
+    Args:
+        folders: the checkpoint's, and its adapter's where there is one.
+    """
+    return any((folder / CARD_NAME).is_file() for folder in folders)
+
+
+def fitted_card(fingerprint: str) -> ModelCard:
+    """The card in the user's folder for this model, or the defaults when there is none.
+
+    Raises:
+        ModelSpecError: the card is there and cannot be read.
+    """
+    return read_card(cards_folder() / fingerprint)
 
 
 def read_card(folder: Path) -> ModelCard:

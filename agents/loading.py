@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from catts.agents.card import ModelCard, read_card
+from catts.agents.card import ModelCard, fitted_card, has_card, read_card
 from catts.agents.fingerprint import fingerprint
 from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
 from catts.agents.picture_size import limit_pixels
@@ -60,6 +60,9 @@ def load_model(
 ) -> LoadedModel:
     """Load an image-text-to-text checkpoint of transformers.
 
+    Its card is the one beside its weights; without one, the one in the user's folder of cards that
+    was fitted for its fingerprint (`catts.agents.card.cards_folder`), else the defaults.
+
     Args:
         spec: a local folder (a checkpoint, or a LoRA adapter of one), or a hub id `org/name`.
         device: a torch device, which the weights are read to; by default `cuda` where there is one,
@@ -74,7 +77,8 @@ def load_model(
             ones are scaled down. By default the checkpoint's own; Qwen-VL and its kin have one.
 
     Raises:
-        ModelSpecError: there is no such model, it cannot be loaded, or the device is missing.
+        ModelSpecError: there is no such model, it or its card cannot be read, or the device is
+            missing.
         PromptError: the card names a prompt set that is not shipped.
         InputError: an argument has another type.
     """
@@ -108,6 +112,9 @@ def load_model(
     read_out_in_float32(model)
     precision = next(model.parameters()).dtype
     limit = () if max_pixels is None else (f"max_pixels={max_pixels}",)
+    mark = fingerprint(folders, (prompts.hash, str(precision), *limit))
+    if not has_card(folders):
+        card = fitted_card(mark)
     return LoadedModel(
         name=card.name or Path(str(spec)).name,
         model=model,
@@ -118,7 +125,7 @@ def load_model(
         device=_input_device(model),
         dtype=precision,
         folders=tuple(folders),
-        fingerprint=fingerprint(folders, (prompts.hash, str(precision), *limit)),
+        fingerprint=mark,
         max_pixels=max_pixels,
     )
 

@@ -33,6 +33,10 @@ class BenchmarkError(InputError):
     """A benchmark's data are not there, cannot be read, hold a malformed row, or have no labels."""
 
 
+class CalibrationError(InputError):
+    """Validation answers that nothing can be fitted on, or a card that has no place to lie."""
+
+
 class AnswerTimeoutError(CattsError):
     """Comparing two answers took longer than its limit; they count as different."""
 

@@ -20,6 +20,9 @@ Confidences = Sequence[Sequence[Mapping[ConfidenceKind, float]]]
 Hits = Sequence[Sequence[float]]
 """1.0 or 0.0 for each answer, question by question."""
 
+CONTRASTS = tuple((t, alpha) for t in (500, 800) for alpha in (0.5, 1.0))
+"""Noise steps and strengths of the self-check that are tried, the first of equals taken."""
+
 TELLS_APART = 0.65
 """Pooled AUROC that a kind should have to weigh votes."""
 

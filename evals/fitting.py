@@ -21,8 +21,6 @@ from catts.evals.verdicts import Verdict, accuracy_of, read_rows
 from catts.graph.context import Policy
 
 SAMPLES = 8
-CONTRASTS = tuple((t, alpha) for t in (500, 800) for alpha in (0.5, 1.0))
-"""Noise steps and strengths of the self-check that are tried."""
 
 
 def score_kinds(items: Sequence[Item], rows: Sequence[Samples]) -> list[KindScore]:
@@ -103,7 +101,7 @@ def _best_contrast(
 ) -> tuple[int, float, dict[str, float]]:
     card = base.card
     scores: dict[tuple[int, float], float] = {}
-    for t, alpha in CONTRASTS:
+    for t, alpha in choosing.CONTRASTS:
         params = ContrastParams(
             alpha=alpha, beta=card.contrast_beta, max_new_tokens=card.max_new_tokens
         )

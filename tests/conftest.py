@@ -1,11 +1,19 @@
 """Random-weight checkpoints of real architectures, saved once a session, and pictures for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cards_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Models have the cards that lie beside them, whatever somebody has calibrated here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CATTS_CARDS", str(tmp_path_factory.mktemp("no-cards")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from catts.evals.asking import Asking
 from catts.evals.benchmarks.by_name import load_benchmark
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
+from catts.evals.graders.grade import gold_of
 from catts.evals.store import Store
 from catts.evals.studies.result import Curves, Line, StudyResult
 from catts.evals.studies.setting import Made, Setting
@@ -96,7 +97,8 @@ async def open_lab(setting: Setting) -> AsyncIterator[Lab]:
     """Load questions and models, and open the store; all are let go at the end.
 
     Raises:
-        InputError: the task, its files, a model or the store cannot be used.
+        InputError: the task, its files, a model or the store cannot be used, or a question has no
+            label.
     """
     loaded = await asyncio.to_thread(
         load_benchmark,
@@ -106,6 +108,8 @@ async def open_lab(setting: Setting) -> AsyncIterator[Lab]:
         limit=setting.limit,
         skip_malformed=setting.skip_malformed,
     )
+    for item in loaded.items:
+        gold_of(item)  # before hours of asking rather than behind them
     data = await asyncio.to_thread(data_digest, loaded.items)
     store = Store(setting.store)
     try:

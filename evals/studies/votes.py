@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from catts.agents.expert import Candidate
 from catts.evals.benchmarks.item import Item
 from catts.evals.graders.strict import strict
 from catts.evals.metrics import majority_at_k
-from catts.graph.ledger import Ballot, leader
+from catts.graph.ledger import Ballot, candidates, leader, sample_ballots
 from catts.graph.trace import Trace
 from catts.names import Source
+from catts.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,52 @@ class Voted:
         cast = self.trace.ballots if ballots is None else ballots
         standing = leader(ballot for ballot in cast if ballot.source in chosen)
         return 0.0 if standing is None else self.right(standing.answer)
+
+    @cached_property
+    def field(self) -> tuple[Candidate, ...]:
+        """The candidates, the leader of V_internal first."""
+        return candidates(self.trace.samples)
+
+    @property
+    def certainty(self) -> float | None:
+        """The leader's probability of being right; None without a leader or a mapping."""
+        return self.trace.policy.certainty(self.field[0].confidence) if self.field else None
+
+    @property
+    def leading(self) -> float:
+        """The leader's share of V_internal; 0.0 without one."""
+        return self.field[0].share if self.field else 0.0
+
+    @property
+    def turned(self) -> int:
+        """1 when the critique turned the leader's wrong answer right, -1 the other way, else 0."""
+        under = self.trace.reanswer
+        if under is None or under.answer is None or not self.field:
+            return 0
+        return int(self.right(under.answer) - self.right(self.field[0].answer))
+
+    def won(self, *sources: Source) -> bool:
+        """Whether a right answer wins the tally over these sources."""
+        return self.winner(sources) > 0
+
+    def reweighed(self, policy: Tuning) -> float:
+        """Whether a right answer had won the samples' vote, weighed as `policy` says.
+
+        The samples are those of the run, the kind of confidence may be another.
+        """
+        kind = policy.confidence_kind
+        told = [(s, s.confidences.get(kind)) for s in self.trace.samples]
+        weighed = [
+            s.model_copy(
+                update={
+                    "confidence": c,
+                    "confidence_kind": kind,
+                    "weight": None if c is None else policy.weight(c),
+                }
+            )
+            for s, c in told
+        ]
+        return self.winner(("sample",), sample_ballots(weighed))
 
     @property
     def answered(self) -> float:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from catts.agents.card import ModelCard, write_card
 from catts.agents.fingerprint import fingerprint
 from catts.agents.loading import LoadedModel, PromptMismatchWarning, load_model
 from catts.agents.picture_size import limit_pixels, seen_size
@@ -215,6 +216,21 @@ def test_card_names_and_warns(checkpoint: Path) -> None:
     (checkpoint / "catts.json").write_text("{")
     with pytest.raises(ModelSpecError, match="model card"):
         load_model(checkpoint, device="cpu")
+
+
+def test_a_fitted_card_is_found_where_none_lies_beside(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATTS_CARDS", str(tmp_path / "cards"))
+    bare = load_model(checkpoint, device="cpu")
+    assert bare.card == ModelCard()
+    write_card(tmp_path / "cards" / bare.fingerprint, ModelCard(name="fitted", noise_t=123))
+    found = load_model(checkpoint, device="cpu")
+    assert (found.name, found.card.noise_t, found.fingerprint) == ("fitted", 123, bare.fingerprint)
+    other = load_model(checkpoint, device="cpu", dtype="bfloat16")
+    assert other.card == ModelCard(), "another precision is another model"
+    write_card(checkpoint, ModelCard(name="beside"))
+    assert load_model(checkpoint, device="cpu").card == ModelCard(name="beside")
 
 
 @pytest.fixture

@@ -1,0 +1,241 @@
+"""Fit what a base model's card recommends on the validation questions of any benchmark."""
+
+import asyncio
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isnan
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+
+from catts.agents.card import ModelCard
+from catts.calibration import CalibratorName, ConfidenceMap, VoteWeight
+from catts.confidence import ConfidenceKind
+from catts.errors import CalibrationError
+from catts.evals import choosing
+from catts.evals.benchmarks.validation import overlap
+from catts.evals.calibration_metrics import brier_score
+from catts.evals.calibrators import Scored, cross_fitted, cross_mapped, fit_calibrator
+from catts.evals.choosing import KindScore, best_acceptance, best_kind, best_reflection
+from catts.evals.measured import Beliefs, CalibrationMetric, calibration
+from catts.evals.studies.lab import Lab
+from catts.evals.studies.setting import Made
+from catts.evals.studies.votes import Voted
+from catts.names import Worker
+from catts.records import Record
+from catts.tuning import Tuning
+
+METHODS: tuple[CalibratorName, ...] = get_args(CalibratorName)
+CONTRAST_QUESTIONS = 300
+"""The first so many questions choose the self-check's noise step and strength."""
+
+_MORE = "take more questions, or others"
+
+
+class OverlapWarning(UserWarning):
+    """The validation questions are among those that the benchmark reports."""
+
+
+class KindFit(Record):
+    """How well a kind of confidence tells right from wrong."""
+
+    kind: ConfidenceKind
+    pooled: float
+    """AUROC over all samples."""
+    within: float | None
+    """Mean AUROC within one question; None where no question has right and wrong samples."""
+
+
+class Calibration(Record):
+    """A fitted card with what it was chosen from."""
+
+    made: Made
+    """How it came about; `policy` is the one before the fit."""
+    card: ModelCard
+    kinds: tuple[KindFit, ...]
+    brier: dict[CalibratorName, float]
+    """Brier score of each mapping of the chosen kind, cross-fitted; the lower one was taken."""
+    vote_accuracy: dict[VoteWeight, float]
+    """Accuracy of the samples' vote by w(C), the mapping cross-fitted."""
+    contrast_accuracy: dict[str, float]
+    """Accuracy of the self-check alone by noise step and strength; empty where none could run."""
+    metrics: tuple[CalibrationMetric, ...]
+    """Of the chosen confidence and mapping, cross-fitted: no answer's own question was fitted on.
+    The choice of kind and method was made on the same answers."""
+    failed: dict[Worker, int]
+    """Runs in which a node failed, among those that chose the thresholds."""
+
+
+class _Chosen(NamedTuple):
+    """What the samples alone decide."""
+
+    kinds: list[KindScore]
+    kind: ConfidenceKind
+    brier: dict[CalibratorName, float]
+    mapping: ConfidenceMap
+    votes: dict[VoteWeight, float]
+    weight: VoteWeight
+    metrics: tuple[CalibrationMetric, ...]
+
+
+async def calibrate(lab: Lab) -> Calibration:
+    """Choose everything that the base's card recommends.
+
+    - the kind of confidence, see `catts.evals.choosing.best_kind`;
+    - its mapping to the probability of being right, isotonic or Platt: the lower Brier score, each
+      half of the questions mapped by what was fitted on the other half;
+    - raw or mapped weights: the better vote of the samples, the mapping cross-fitted in that way;
+    - the self-check's noise step and strength: the best accuracy on the first questions;
+    - `reflect_below`: where the critic's net share turned right is largest, None for every leader;
+    - `accept`: the smallest share at which skipping every module costs no accuracy, or never.
+
+    Answers are graded by the strict grader. All that is asked is kept in the lab's store, so a run
+    that was killed goes on where it stopped. The expert is asked for votes and critiques only: no
+    plan changes a ballot.
+
+    Raises:
+        CalibrationError: all answers are right or all are wrong, or none has a confidence.
+    """
+    setting = lab.setting
+    split = setting.split or ""
+    if setting.data is None and (why := overlap(setting.task, split)):
+        warnings.warn(
+            f"{why}: with this card, a score on those questions is not one on new questions",
+            OverlapWarning,
+            stacklevel=2,
+        )
+    # accepted at any share: the samples are drawn, and no module is asked
+    drawn = await lab.run("samples", routing="planned", accept=0.0)
+    name = f"{setting.task}/{split} (questions sha256 {lab.data[:12]})"
+    chosen = await asyncio.to_thread(_choose, drawn, name)
+    fitted: dict[str, Any] = {
+        "confidence_kind": chosen.kind,
+        "confidence_map": chosen.mapping,
+        "vote_weight": chosen.weight,
+    }
+    contrasts = await _contrasts(lab, fitted)
+    if contrasts:
+        t, alpha = max(contrasts, key=lambda pair: contrasts[pair])
+        fitted |= {"noise_t": t, "contrast_alpha": alpha}
+    runs = await lab.run("all modules", routing="parallel", **fitted)
+    fitted |= await asyncio.to_thread(
+        lambda: {"reflect_below": best_reflection(runs), "accept": best_acceptance(runs)}
+    )
+    failed = Counter(node for run in runs for node in run.trace.failed_nodes)
+    return Calibration(
+        made=lab.result("calibrate", "", (), (), ()).made,
+        card=_card(lab, fitted),
+        kinds=tuple(
+            KindFit(kind=k.kind, pooled=k.pooled, within=None if isnan(k.within) else k.within)
+            for k in chosen.kinds
+        ),
+        brier=chosen.brier,
+        vote_accuracy=chosen.votes,
+        contrast_accuracy={f"t {t}, alpha {a:g}": v for (t, a), v in contrasts.items()},
+        metrics=chosen.metrics,
+        failed=dict(failed),
+    )
+
+
+def _choose(drawn: Sequence[Voted], name: str) -> _Chosen:
+    """From the samples alone; blocks while answers are graded and intervals drawn."""
+    confidences = [[s.confidences for s in vote.trace.samples] for vote in drawn]
+    hits = [vote.hits for vote in drawn]
+    _check(drawn, confidences, hits)
+    try:
+        kinds = choosing.score_kinds(confidences, hits)
+        kind = best_kind(kinds, confidences)
+        data = choosing.scored(confidences, hits, kind)
+        sure = {method: cross_mapped(method, data, kind) for method in METHODS}
+    except ValueError as error:
+        raise CalibrationError(f"too few answers to calibrate: {error}; {_MORE}") from error
+    right = np.concatenate([rows[:, 1] for rows in data])
+    brier = {method: brier_score(np.concatenate(p), right) for method, p in sure.items()}
+    method = min(METHODS, key=lambda m: brier[m])
+    mapping = fit_calibrator(method, data, kind, name)
+    raw = Tuning(confidence_kind=kind)
+    votes: dict[VoteWeight, float] = {
+        "raw": float(np.mean([vote.reweighed(raw) for vote in drawn])),
+        "mapped": _mapped_accuracy(drawn, data, method, kind),
+    }
+    beliefs = Beliefs(
+        [rows[:, 0] for rows in data],
+        [rows[:, 1] for rows in data],
+        kind,
+        sure[method],
+        f"{method}, cross-fitted on {name}",
+    )
+    return _Chosen(
+        kinds,
+        kind,
+        brier,
+        mapping,
+        votes,
+        "mapped" if votes["mapped"] > votes["raw"] else "raw",
+        calibration(beliefs),
+    )
+
+
+def _check(drawn: Sequence[Voted], confidences: choosing.Confidences, hits: choosing.Hits) -> None:
+    told = [failure for vote in drawn for failure in vote.trace.failures]
+    answers = [hit for row in hits for hit in row]
+    if not answers:
+        why = f", the first time with {told[0].error}: {told[0].message}" if told else ""
+        raise CalibrationError(f"the base model gave no answer to any question{why}")
+    if len(set(answers)) == 1:
+        every = "right" if answers[0] else "wrong"
+        raise CalibrationError(
+            f"all {len(answers)} answers to {len(drawn)} questions are {every}, so nothing tells "
+            f"right from wrong; {_MORE}"
+        )
+    if not any(kinds for row in confidences for kinds in row):
+        raise CalibrationError(
+            "no answer has a confidence of any kind: calibrate a base model whose engine tells the "
+            "probabilities of its tokens"
+        )
+
+
+def _mapped_accuracy(
+    drawn: Sequence[Voted], data: Scored, method: CalibratorName, kind: ConfidenceKind
+) -> float:
+    """Accuracy of the samples' vote weighed by a mapping that was fitted on other questions."""
+    halves = [
+        Tuning(confidence_kind=kind, confidence_map=mapping, vote_weight="mapped")
+        for mapping in cross_fitted(method, data, kind)
+    ]
+    return float(np.mean([vote.reweighed(halves[i % 2]) for i, vote in enumerate(drawn)]))
+
+
+async def _contrasts(lab: Lab, fitted: dict[str, Any]) -> dict[tuple[int, float], float]:
+    """Accuracy of the self-check alone by noise step and strength; nothing where it never ran.
+
+    The graph runs as a whole, because its voter and critic will be asked the same in any case.
+    """
+    first = replace(lab, asking=replace(lab.asking, items=lab.items[:CONTRAST_QUESTIONS]))
+    found: dict[tuple[int, float], float] = {}
+    ran = False
+    for t, alpha in choosing.CONTRASTS:
+        runs = await first.run(
+            f"self-check t {t} alpha {alpha:g}",
+            routing="parallel",
+            **fitted,
+            noise_t=t,
+            contrast_alpha=alpha,
+        )
+        ran = ran or any(run.trace.self_check is not None for run in runs)
+        found[t, alpha] = await asyncio.to_thread(_self_check_accuracy, runs)
+    return found if ran else {}
+
+
+def _self_check_accuracy(runs: Sequence[Voted]) -> float:
+    checks = [(run, run.trace.self_check) for run in runs]
+    return float(np.mean([run.right(c.sample.answer) if c else 0.0 for run, c in checks]))
+
+
+def _card(lab: Lab, fitted: dict[str, Any]) -> ModelCard:
+    engine = lab.context.engine
+    card = getattr(engine, "card", None)
+    known = card if isinstance(card, ModelCard) else ModelCard()
+    return ModelCard.model_validate({**dict(known), "name": known.name or engine.name, **fitted})
