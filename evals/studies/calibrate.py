@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -21,7 +22,7 @@ from catts.evals.calibrators import Scored, cross_fitted, cross_mapped, fit_cali
 from catts.evals.choosing import KindScore, best_acceptance, best_kind, best_reflection
 from catts.evals.measured import Beliefs, CalibrationMetric, calibration
 from catts.evals.studies.lab import Lab
-from catts.evals.studies.setting import Made
+from catts.evals.studies.setting import Made, Setting
 from catts.evals.studies.votes import Voted
 from catts.names import Worker
 from catts.records import Record
@@ -99,8 +100,8 @@ async def calibrate(lab: Lab) -> Calibration:
         CalibrationError: all answers are right or all are wrong, or none has a confidence.
     """
     setting = lab.setting
-    split = setting.split or ""
-    if setting.data is None and (why := overlap(setting.task, split)):
+    part, why = _questions(setting)
+    if why is not None:
         warnings.warn(
             f"{why}: with this card, a score on those questions is not one on new questions",
             OverlapWarning,
@@ -108,7 +109,7 @@ async def calibrate(lab: Lab) -> Calibration:
         )
     # accepted at any share: the samples are drawn, and no module is asked
     drawn = await lab.run("samples", routing="planned", accept=0.0)
-    name = f"{setting.task}/{split} (questions sha256 {lab.data[:12]})"
+    name = f"{setting.task}/{part} (questions sha256 {lab.data[:12]})"
     chosen = await asyncio.to_thread(_choose, drawn, name)
     fitted: dict[str, Any] = {
         "confidence_kind": chosen.kind,
@@ -137,6 +138,18 @@ async def calibrate(lab: Lab) -> Calibration:
         metrics=chosen.metrics,
         failed=dict(failed),
     )
+
+
+def _questions(setting: Setting) -> tuple[str, str | None]:
+    """Name of the split or file, and why its questions are reported too, where they are.
+
+    A file is read whatever the split, so nothing is known of what it shares with which.
+    """
+    file = Path(setting.data or "").expanduser()
+    if file.is_file():
+        return file.name, None
+    split = setting.split or ""
+    return split, overlap(setting.task, split)
 
 
 def _choose(drawn: Sequence[Voted], name: str) -> _Chosen:

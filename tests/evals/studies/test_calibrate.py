@@ -244,14 +244,23 @@ async def test_a_model_without_confidence_is_told_of(tmp_path):
         await calibrate(laboratory(tmp_path, Silent(), expert()))
 
 
-async def test_questions_that_are_reported_too_are_warned_of(tmp_path):
-    lab = laboratory(tmp_path, Engine(), expert(), task="mathvista", split="testmini")
+@pytest.mark.parametrize("data", [None, "AI4Math/MathVista", "."])
+async def test_questions_that_are_reported_too_are_warned_of(tmp_path, data):
+    lab = laboratory(tmp_path, Engine(), expert(), task="mathvista", split="testmini", data=data)
     with pytest.warns(OverlapWarning, match="testmini is what MathVista reports"):
         await calibrate(lab)
-    own = laboratory(tmp_path, Engine(), expert(), task="mathvista", split="testmini", data="f")
+
+
+async def test_a_file_of_one_s_own_is_named_and_not_warned_of(tmp_path):
+    (tmp_path / "mine.jsonl").touch()
+    lab = laboratory(
+        tmp_path, Engine(), expert(), task="mathvista", split="testmini",
+        data=str(tmp_path / "mine.jsonl"),
+    )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        await calibrate(own)
+        found = await calibrate(lab)
+    assert found.card.confidence_map.fitted_on.startswith("mathvista/mine.jsonl (questions sha256")
 
 
 @pytest.fixture
