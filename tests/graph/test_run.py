@@ -624,3 +624,26 @@ async def test_a_vote_that_is_no_distribution_has_failed(told: tuple[float, ...]
     trace = await run(engine, Odd())
     assert trace.failed_nodes == ("voter",)
     assert trace.usage.expert_calls == 3, "and what it cost is counted"
+
+
+@pytest.mark.parametrize("where", ["enter", "result", "exit"])
+@pytest.mark.parametrize("node", ["sampler", "voter", "route", "decide"])
+async def test_what_an_observer_raises_comes_out_unchanged(node: str, where: str) -> None:
+    class Raising:
+        @asynccontextmanager
+        async def node(self, name: str, question: str) -> AsyncIterator[Any]:
+            faulty = name == node
+            if faulty and where == "enter":
+                raise KeyError("lost")
+
+            class Here:
+                def result(self, update: Mapping[str, object]) -> None:
+                    if faulty and where == "result":
+                        raise KeyError("lost")
+
+            yield Here()
+            if faulty and where == "exit":
+                raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        await run(observer=Raising())
