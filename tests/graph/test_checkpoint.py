@@ -1,5 +1,6 @@
 """Runs that are stored, killed, resumed, and resumed wrongly."""
 
+import asyncio
 import logging
 import signal
 import subprocess
@@ -129,6 +130,31 @@ async def test_checkpoints_are_small_whatever_the_image(tmp_path: Path) -> None:
             sizes[name] = await stored_bytes(held)
     assert sizes["large"] < 200_000, "the pixels alone are 48 million bytes"
     assert abs(sizes["large"] - sizes["small"]) < 2_000
+
+
+async def test_each_step_is_stored_before_the_next_one_begins(picture: Image.Image) -> None:
+    stored: list[set[str]] = []
+
+    class Slow(InMemorySaver):
+        async def aput(self, config: Any, checkpoint: Any, *rest: Any) -> Any:
+            await asyncio.sleep(0.05)
+            told = await super().aput(config, checkpoint, *rest)
+            stored.append({run.node for run in checkpoint["channel_values"].get("runs", ())})
+            return told
+
+    class Watching(ScriptedExpert):
+        async def _act(self, role: str) -> None:
+            await super()._act(role)
+            at_call[role] = stored[-1]
+
+    at_call: dict[str, set[str]] = {}
+    expert = Watching(order=("voter", "critic", "self_check"))
+    await answer(picture, "?", context=context(expert=expert), checkpointer=Slow(), config=THREAD)
+    assert at_call == {
+        "planner": {"sampler"},
+        "voter": {"sampler", "planner"},
+        "critic": {"sampler", "planner", "voter"},
+    }
 
 
 def run_program(folder: Path, die_in: str, routing: str = "paper") -> Any:

@@ -43,7 +43,7 @@ def test_the_synchronous_call(picture: Image.Image) -> None:
 
 
 async def test_the_synchronous_call_refuses_a_running_loop(picture: Image.Image) -> None:
-    with pytest.raises(InputError, match="await answer"):
+    with pytest.raises(InputError, match=r"^an event loop is running here: write `await answer\("):
         answer_sync(picture, "?", context=context())
 
 
@@ -85,6 +85,8 @@ async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> No
         ([], "?", {}, "no image"),
         (None, "?", {"choices": ["x"] * 27}, "up to 26"),
         (None, "?", {"samples": 3}, "not both"),
+        (None, "?", {"base": ScriptedEngine()}, "not both"),
+        (None, "?", {"expert": ScriptedExpert()}, "not both"),
     ],
 )
 async def test_what_cannot_be_used_is_an_input_error(
