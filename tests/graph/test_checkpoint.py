@@ -238,6 +238,25 @@ async def test_a_defect_mended_resumes_where_it_stood(
     assert "sample" not in engine.calls
 
 
+async def test_a_resumed_run_words_the_answer_as_the_stored_reanswer_did(
+    saver: BaseCheckpointSaver[Any], picture: Image.Image
+) -> None:
+    images = ImageStore()
+    defect = ScriptedEngine(reanswer="12 cm", contrast="7", fail={"contrast": KeyError("bug")})
+    with pytest.raises(NodeFailedError):
+        await answer(
+            picture, "?", context=context(defect, images=images, tau2=2.0),
+            checkpointer=saver, config=THREAD,
+        )  # fmt: skip
+    mended = ScriptedEngine(reanswer="12 cm", contrast="7")
+    trace = await answer(
+        picture, "?", context=context(mended, images=images, tau2=2.0),
+        checkpointer=saver, config=THREAD,
+    )  # fmt: skip
+    assert mended.calls == ["contrast"]
+    assert (trace.answer, trace.answer_text) == ("12", "12 cm")
+
+
 async def test_a_defect_in_the_sampler_resumes_too(
     saver: BaseCheckpointSaver[Any], picture: Image.Image
 ) -> None:
