@@ -273,19 +273,6 @@ async def test_a_tool_tells_the_agent_what_went_wrong(tmp_path: Path) -> None:
     assert str(caught.value) == f"there is no folder {tmp_path / 'none'}; make it, or name another"
 
 
-async def test_a_tool_names_the_first_twenty_files_and_says_when_there_are_none(
-    tmp_path: Path,
-) -> None:
-    tool = as_tool(context(), tmp_path)
-    (tmp_path / "older").mkdir()
-    asked = {"image": "b.png", "question": "?"}
-    assert await tool.ainvoke(asked) == "no such image; there are none"
-    names = [f"{n:02}.png" for n in range(21)]
-    for name in reversed(names):
-        (tmp_path / name).touch()
-    assert await tool.ainvoke(asked) == f"no such image; there are {', '.join(names[:20])}"
-
-
 def test_the_picture_shows_the_nodes_and_no_plumbing() -> None:
     from catts.graph.picture import mermaid
 
