@@ -279,6 +279,10 @@ def test_a_worker_that_hangs_or_dies_is_replaced(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(AnswerTimeoutError):
             process.equal("x+1", "1+x")
         assert stopped.poll() is not None
+        assert stopped.stdin is not None
+        assert stopped.stdout is not None
+        assert stopped.stdin.closed
+        assert stopped.stdout.closed
         monkeypatch.undo()
         assert process.equal("x+1", "1+x")
         killed = process._process
