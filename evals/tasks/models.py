@@ -1,10 +1,11 @@
 """The models of a task: loaded once for a run, shared by all its samples, freed at its end."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from inspect_ai.hooks import Hooks, RunEnd, hooks
+from inspect_ai.hooks import Hooks, RunEnd, SampleEnd, hooks
 
 from catts.errors import InputError
 from catts.graph.context import Context
@@ -20,6 +21,11 @@ class _Opened:
         self._lock: asyncio.Lock | None = None
         self.refused: InputError | None = None
         """Why the last context could not be opened; each further sample is told at once."""
+
+    @property
+    def used(self) -> bool:
+        """Whether a context is open."""
+        return bool(self._contexts)
 
     async def get(self, settings: dict[str, Any]) -> Context:
         """The context of these settings, opened by the first who asks."""
@@ -47,9 +53,22 @@ class _Opened:
 OPENED = _Opened()
 
 
-@hooks(name="catts_models", description="Frees the models of catts tasks at the end of a run.")
-class FreeModels(Hooks):
-    """Frees the models when the run is over."""
+ENDED: list[Callable[[], None]] = []
+"""Who is told whenever a sample has ended."""
+
+
+@hooks(name="catts", description="Frees the models of catts tasks at the end of a run.")
+class CattsHooks(Hooks):
+    """Frees the models when the run is over, and tells of samples that ended."""
+
+    def enabled(self) -> bool:
+        """Not where tasks of others run: then there is nothing to free and nobody to tell."""
+        return OPENED.used or bool(ENDED)
+
+    async def on_sample_end(self, data: SampleEnd) -> None:
+        """Tell."""
+        for tell in ENDED:
+            tell()
 
     async def on_run_end(self, data: RunEnd) -> None:
         """Free them."""

@@ -1,21 +1,25 @@
 """Run a task to its end, from wherever an earlier run of the same settings was killed."""
 
 import hashlib
+import io
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from inspect_ai import eval_set
-from inspect_ai.log import EvalLog
+from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log_sample_summaries
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from catts.errors import BenchmarkError, CattsError
 from catts.evals.benchmarks.by_name import TASKS, TaskName
 from catts.evals.tasks import tasks
-from catts.evals.tasks.models import OPENED
+from catts.evals.tasks.models import ENDED, OPENED
 
 
 @dataclass(frozen=True)
@@ -77,24 +81,54 @@ def run_task(
     folder = log_dir or Path("runs/evals") / f"{name}-{hashlib.sha256(told).hexdigest()[:8]}"
     made = getattr(tasks, known)(**options)
     OPENED.refused = None
-    _, logs = eval_set(
-        [made],
-        log_dir=str(folder),
-        model="none/none",
-        epochs=epochs,
-        max_samples=max_samples,
-        # each sample is written as soon as it is scored: a kill costs those under way
-        log_buffer=1,
-        retry_attempts=0,
-        display="none" if quiet else "rich" if sys.stdout.isatty() else "plain",
-        score_display=False,
-        log_level="error",
-    )
+    total = len(made.dataset) * epochs
+    with _progress(name, total, folder, quiet=quiet):
+        _, logs = eval_set(
+            [made],
+            log_dir=str(folder),
+            model="none/none",
+            epochs=epochs,
+            max_samples=max_samples,
+            # writing copies the whole log; what is not in it yet comes back from Inspect's buffer
+            log_buffer=max(1, total // 50),
+            retry_attempts=0,
+            # its own display shows scores before it says how many samples failed
+            display="none",
+            log_level="error",
+        )
     if OPENED.refused is not None:
         raise OPENED.refused
     if not logs or (logs[0].results is None and not logs[0].samples):
         raise CattsError(f"the run in {folder} ended without a result; look at its log")
     return outcome_of(name, logs[0])
+
+
+@contextmanager
+def _progress(name: str, total: int, folder: Path, *, quiet: bool) -> Iterator[None]:
+    """A bar of samples that ended, also before a kill; Inspect's own words go nowhere."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        disable=quiet,
+    ) as progress:
+        bar = progress.add_task(name, total=total, completed=_written(folder))
+        ENDED.append(lambda: progress.advance(bar))
+        try:
+            with redirect_stdout(io.StringIO()):
+                yield
+        finally:
+            ENDED.clear()
+
+
+def _written(folder: Path) -> int:
+    """Samples that the latest log of a folder holds."""
+    logs = list_eval_logs(str(folder)) if folder.is_dir() else []
+    if not logs:
+        return 0
+    return sum(summary.error is None for summary in read_eval_log_sample_summaries(logs[0]))
 
 
 def outcome_of(name: str, log: EvalLog) -> Outcome:
@@ -104,10 +138,10 @@ def outcome_of(name: str, log: EvalLog) -> Outcome:
         score.name: {metric: value.value for metric, value in score.metrics.items()}
         for score in results.scores
     }  # fmt: skip
-    errors = [s.error.message for s in log.samples or [] if s.error is not None]
+    errors = [s.error for s in read_eval_log_sample_summaries(log.location) if s.error]
     return Outcome(
         task=name,
-        log=Path(log.location),
+        log=Path(log.location.removeprefix("file://").removeprefix("file:")),
         completed=0 if results is None else results.completed_samples,
         total=0 if results is None else results.total_samples,
         skipped_rows=len((log.eval.metadata or {}).get("skipped_rows", ())),
@@ -119,8 +153,9 @@ def outcome_of(name: str, log: EvalLog) -> Outcome:
 def as_table(outcome: Outcome) -> Table:
     """The graders side by side, under how much of the run they speak of."""
     state = "" if outcome.complete else ", INCOMPLETE: run the command again for the rest"
+    part = f"{outcome.completed:,} of {outcome.total:,} samples completed"
     table = Table(
-        title=f"{outcome.task}: {outcome.completed:,} of {outcome.total:,} samples completed{state}",
+        title=f"{outcome.task}: {part}{state}",
         caption=_caption(outcome),
         title_justify="left",
         caption_justify="left",
