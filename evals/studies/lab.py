@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,7 @@ from catts.evals.asking import Asking
 from catts.evals.benchmarks.by_name import load_benchmark
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
+from catts.evals.graders.grade import gold_of
 from catts.evals.store import Store
 from catts.evals.studies.result import Curves, Line, StudyResult
 from catts.evals.studies.setting import Made, Setting
@@ -34,6 +36,8 @@ class Lab:
     store: Store
     data: str
     """SHA-256 (hex) over the questions, their pictures and gold answers."""
+    failed: Counter[str] = field(default_factory=Counter)
+    """Node to the runs so far in which it failed."""
 
     @property
     def items(self) -> Sequence[Item]:
@@ -44,13 +48,17 @@ class Lab:
         """The graph on every question, under `policy` changes to the context's."""
         held = self.asking.context if context is None else context
         changed = replace(held, policy=held.policy.model_copy(update=policy))
-        return voted(self.items, await self.asking.traces(title, changed))
+        traces = await self.asking.traces(title, changed)
+        self.failed.update(node for trace in traces for node in trace.failed_nodes)
+        return voted(self.items, traces)
 
     @asynccontextmanager
     async def with_models(self, base: str | None, expert: str) -> AsyncIterator[Context]:
-        """A stored context with another expert, or another base; None keeps this one's base."""
-        kept = base is None
-        given: Any = self.context.engine if kept else base
+        """A stored context with these models; None is this one's base."""
+        if base is None and expert == self.setting.expert:
+            yield self.asking.context
+            return
+        given: Any = self.context.engine if base is None else base
         async with open_context(given, expert, **_options(self.setting)) as opened:
             yield Asking.stored([], opened, self.store).context
 
@@ -68,7 +76,13 @@ class Lab:
         """The study's result, with how it came about."""
         context, setting = self.context, self.setting
         skipped = len(self.loaded.skipped)
-        left_out = (f"{skipped} malformed rows were left out.",) if skipped else ()
+        told = [f"{skipped} malformed rows were left out."] if skipped else []
+        if self.failed:
+            nodes = ", ".join(f"{node} {count}" for node, count in sorted(self.failed.items()))
+            told.append(
+                f"NOT COMPLETE: nodes failed ({nodes}), and runs went on without them. What failed "
+                "is not stored: the same command asks it again, and only it."
+            )
         return StudyResult(
             made=Made(
                 study=study,
@@ -85,7 +99,7 @@ class Lab:
             title=title,
             columns=tuple(columns),
             lines=tuple(lines),
-            notes=(*notes, *left_out),
+            notes=(*notes, *told),
             curves=curves or {},
             axes=axes,
         )
@@ -96,7 +110,8 @@ async def open_lab(setting: Setting) -> AsyncIterator[Lab]:
     """Load questions and models, and open the store; all are let go at the end.
 
     Raises:
-        InputError: the task, its files, a model or the store cannot be used.
+        InputError: the task, its files, a model or the store cannot be used, or a question has no
+            label.
     """
     loaded = await asyncio.to_thread(
         load_benchmark,
@@ -106,6 +121,8 @@ async def open_lab(setting: Setting) -> AsyncIterator[Lab]:
         limit=setting.limit,
         skip_malformed=setting.skip_malformed,
     )
+    for item in loaded.items:
+        gold_of(item)  # before hours of asking rather than behind them
     data = await asyncio.to_thread(data_digest, loaded.items)
     store = Store(setting.store)
     try:
