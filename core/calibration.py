@@ -59,7 +59,7 @@ class ConfidenceMap(Record):
 
     def probabilities(self, confidences: ArrayLike) -> NDArray[np.float64]:
         """The same for many confidences at once, in their shape."""
-        return np.interp(confidences, self.x, self.y)
+        return np.interp(np.asarray(confidences, dtype=np.float64), self.x, self.y)
 
 
 def raw_weight(confidence: float, kind: ConfidenceKind) -> float:
