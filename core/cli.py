@@ -11,6 +11,7 @@ import typer
 from catts.agents.commands import bench, quiet_loading
 from catts.errors import CattsError, InputError, TraceError
 from catts.evals.commands import embedded
+from catts.evals.pages.commands import report
 from catts.evals.studies.commands import study
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 app.command()(study)
+app.command()(report)
 
 
 @app.command()
