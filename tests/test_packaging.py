@@ -15,8 +15,11 @@ ROOT = Path(__file__).parents[1]
 DATA = sorted(
     path.relative_to(ROOT)
     for pattern in (
-        "core/py.typed", "prompts/*/*.txt", "embedded/models/*/*", "evals/pages/assets/*",
-    )  # fmt: skip
+        "core/py.typed",
+        "prompts/*/*.txt",
+        "embedded/models/*/*",
+        "evals/pages/assets/*",
+    )
     for path in ROOT.glob(pattern)
 )
 

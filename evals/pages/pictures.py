@@ -11,7 +11,7 @@ from PIL import Image
 from catts.errors import ImageError, ReportError
 from catts.images import ImageStore, image_digest, load_image
 
-BUDGET = 24_000_000
+BUDGET = 40_000_000
 """Bytes of all pictures of one file together."""
 
 _MOST, _LEAST = 48_000, 2_000
@@ -100,7 +100,7 @@ def _smallest(image: Image.Image, most: int) -> bytes:
     encoded = min(_encoded(image, "PNG"), fine, key=len)
     if len(encoded) <= most:
         return encoded
-    return min(encoded, _encoded(image, "JPEG", quality=55, subsampling=0), key=len)
+    return min(encoded, _encoded(image, "JPEG", quality=40, subsampling=0), key=len)
 
 
 def _encoded(image: Image.Image, form: str, **options: int) -> bytes:
