@@ -11,6 +11,7 @@ import typer
 from catts.agents.commands import bench, quiet_loading
 from catts.errors import CattsError, InputError, TraceError
 from catts.evals.commands import embedded
+from catts.evals.pages.commands import report
 from catts.evals.studies.commands import study
 from catts.evals.tasks.commands import evaluate
 
@@ -58,6 +59,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 app.command("eval")(evaluate)
 app.command()(study)
+app.command()(report)
 
 
 @app.command()

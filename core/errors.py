@@ -33,6 +33,10 @@ class BenchmarkError(InputError):
     """A benchmark's data are not there, cannot be read, hold a malformed row, or have no labels."""
 
 
+class ReportError(InputError):
+    """What a report is to show cannot be read, or its page not be written."""
+
+
 class AnswerTimeoutError(CattsError):
     """Comparing two answers took longer than its limit; they count as different."""
 
