@@ -254,7 +254,7 @@ async def test_a_resumed_run_words_the_answer_as_the_stored_reanswer_did(
         checkpointer=saver, config=THREAD,
     )  # fmt: skip
     assert mended.calls == ["contrast"]
-    assert (trace.answer, trace.answer_text) == ("12", "12 cm")
+    assert (trace.answer, trace.answer_text) == ("12 cm", "12 cm")
 
 
 async def test_a_defect_in_the_sampler_resumes_too(
