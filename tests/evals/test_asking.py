@@ -70,7 +70,9 @@ async def test_the_first_error_ends_them_all_and_comes_out_as_it_is() -> None:
 
 
 async def test_a_broken_picture_is_named() -> None:
-    broken = Item("x", "x: how many?", (), (b"no picture",), "3", "free-form", origin="f.json, row 2")
+    broken = Item(
+        "x", "x: how many?", (), (b"no picture",), "3", "free-form", origin="f.json, row 2"
+    )
     with pytest.raises(ImageError, match=r"f.json, row 2, image 1"):
         await asking(engine(), [*ITEMS, broken]).samples(SamplingParams(n=1), "samples")
 
