@@ -4,6 +4,7 @@ import math
 from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from catts.confidence import ConfidenceKind
@@ -12,6 +13,10 @@ from catts.records import Record
 VoteWeight = Literal["raw", "mapped"]
 """w(C): `raw` is the paper's identity (exp for log-probability kinds, which are negative);
 `mapped` is the probability of being right by the fitted mapping."""
+
+
+CalibratorName = Literal["isotonic", "platt"]
+"""How a mapping is fitted: a step function that never falls, or a sigmoid."""
 
 
 class ConfidenceMap(Record):
@@ -28,6 +33,8 @@ class ConfidenceMap(Record):
     """Probability at the knots, in [0, 1], non-decreasing."""
     fitted_on: str
     """What it was fitted on: the data's name, size and digest."""
+    method: CalibratorName = "isotonic"
+    """How it was fitted; whatever the method, its knots are all that it is."""
 
     @model_validator(mode="after")
     def _monotone(self) -> Self:
@@ -41,9 +48,18 @@ class ConfidenceMap(Record):
             raise ValueError("x must be finite and y lie in [0, 1]")
         return self
 
+    @property
+    def name(self) -> str:
+        """What a number that rests on it has to name: the method, and what it was fitted on."""
+        return f"{self.method} on {self.fitted_on}"
+
     def __call__(self, confidence: float) -> float:
         """Probability of being right at `confidence`."""
         return float(np.interp(confidence, self.x, self.y))
+
+    def probabilities(self, confidences: ArrayLike) -> NDArray[np.float64]:
+        """The same for many confidences at once, in their shape."""
+        return np.interp(confidences, self.x, self.y)
 
 
 def raw_weight(confidence: float, kind: ConfidenceKind) -> float:

@@ -12,6 +12,7 @@ from catts.agents.commands import bench, quiet_loading
 from catts.errors import CattsError, InputError, TraceError
 from catts.evals.commands import embedded
 from catts.evals.studies.commands import study
+from catts.evals.tasks.commands import evaluate
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
+app.command("eval")(evaluate)
 app.command()(study)
 
 

@@ -26,7 +26,7 @@ _CHUNK_CELLS = 4_000_000
 
 
 class Interval(NamedTuple):
-    """An estimate with its bootstrap interval (percentile method)."""
+    """An estimate with its bootstrap interval."""
 
     estimate: float
     """The statistic on the data as they are."""
@@ -40,7 +40,7 @@ class Interval(NamedTuple):
 def weighted_mean(rows: FloatArray, weights: FloatArray) -> FloatArray:
     """sum_i w_i x_i / sum_i w_i for each row of weights: the default `Statistic`; rows are (N,)."""
     total = weights.sum(axis=1)
-    return _ratio(weights @ rows, total)
+    return ratio(weights @ rows, total)
 
 
 def weighted_auroc(rows: FloatArray, weights: FloatArray) -> FloatArray:
@@ -58,7 +58,7 @@ def weighted_auroc(rows: FloatArray, weights: FloatArray) -> FloatArray:
     positive = np.add.reduceat(drawn * right, starts, axis=1)
     negative = np.add.reduceat(drawn * (1 - right), starts, axis=1)
     below = np.cumsum(negative, axis=1) - negative / 2
-    return _ratio((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
+    return ratio((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
 
 
 def cluster_bootstrap(
@@ -68,6 +68,7 @@ def cluster_bootstrap(
     n_boot: int = 2000,
     seed: int = 0,
     level: float = 0.95,
+    reflected: bool = False,
 ) -> Interval:
     """A statistic of all rows with an interval that resamples clusters with replacement.
 
@@ -77,6 +78,8 @@ def cluster_bootstrap(
         n_boot: number of resamples.
         seed: the same seed and data give the same interval.
         level: coverage of the interval, in (0, 1).
+        reflected: the basic interval, 2 estimate - quantile, instead of the percentile one: for a
+            statistic that noise pushes one way, whose resamples are pushed once more.
 
     Returns:
         The estimate and its interval. Resamples in which the statistic is undefined are left out.
@@ -94,7 +97,8 @@ def cluster_bootstrap(
         statistic(rows, np.repeat(drawn, sizes, axis=1))
         for drawn in _multiplicities(len(parts), len(rows), n_boot, seed)
     ]
-    return _interval(estimate, np.concatenate(draws), level)
+    values = np.concatenate(draws)
+    return _interval(estimate, 2 * estimate - values if reflected else values, level)
 
 
 def paired_difference(
@@ -126,7 +130,7 @@ def paired_difference(
         raise ValueError("no rows to take a difference of")
 
     def difference(drawn: FloatArray) -> FloatArray:
-        means = _ratio(drawn @ sums.T, drawn @ sizes.T)
+        means = ratio(drawn @ sums.T, drawn @ sizes.T)
         return means[:, 0] - means[:, 1]
 
     estimate = float(difference(np.ones((1, len(first))))[0])
@@ -144,7 +148,7 @@ def auroc(scores: ArrayLike, right: ArrayLike) -> float:
     Raises:
         ValueError: all are right or all are wrong: there is no pair to order.
     """
-    rows = _scored(scores, right)
+    rows = scored(scores, right)
     value = float(weighted_auroc(rows, np.ones((1, len(rows))))[0])
     if math.isnan(value):
         raise ValueError("AUROC needs right and wrong ones")
@@ -227,7 +231,7 @@ def log_scores(probability_of_truth: ArrayLike, *, floor: float) -> FloatArray:
         floor: smallest probability that counts, in (0, 1]; a right answer that was never a
             candidate has p = 0 and would make every mean -inf. State it with the result.
     """
-    return np.log(np.maximum(_filled(probability_of_truth, "probabilities"), floor))
+    return np.log(np.maximum(filled(probability_of_truth, "probabilities"), floor))
 
 
 def _winning_subsets(own: int, others: Sequence[int], silent: int, k: int) -> float:
@@ -270,16 +274,19 @@ def _interval(estimate: float, draws: FloatArray, level: float) -> Interval:
     return Interval(estimate, float(low), float(high))
 
 
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """Element by element, NaN where the denominator is 0: a statistic of nothing is undefined."""
     undefined = np.full_like(numerator, np.nan)
     return np.divide(numerator, denominator, out=undefined, where=denominator != 0)
 
 
-def _scored(scores: ArrayLike, right: ArrayLike) -> FloatArray:
-    return np.stack([_filled(scores, "scores"), _filled(right, "right")], axis=1)
+def scored(scores: ArrayLike, right: ArrayLike) -> FloatArray:
+    """Rows (score, right) of shape (N, 2), as statistics of both take them."""
+    return np.stack([filled(scores, "scores"), filled(right, "right")], axis=1)
 
 
-def _filled(values: ArrayLike, name: str) -> FloatArray:
+def filled(values: ArrayLike, name: str) -> FloatArray:
+    """Numbers as an array; raises ValueError, which says `name`, where one is missing or all."""
     array = np.asarray(values, dtype=np.float64)
     if not array.size or np.isnan(array).any():
         raise ValueError(f"{name} must be numbers, at least one")

@@ -85,6 +85,18 @@ class Verdict:
         return self.policy.certainty(self.field[0].confidence) if self.field else None
 
     @property
+    def leading(self) -> float:
+        """The leader's share of V_internal; 0.0 without one."""
+        return self.field[0].share if self.field else 0.0
+
+    @property
+    def turned(self) -> int:
+        """1 when the critique turned the leader's wrong answer right, -1 the other way, else 0."""
+        if self.reanswer is None or not self.field:
+            return 0
+        return int(self.reanswer == self.gold) - int(self.field[0].answer == self.gold)
+
+    @property
     def unsure(self) -> bool:
         """Whether routing `planned` would ask the critic about the leader."""
         certainty, threshold = self.certainty, self.policy.reflect_below
@@ -144,8 +156,5 @@ def keys_of(item: Item, samples: Sequence[Sample]) -> list[str | None]:
 
 
 def turned_right(verdict: Verdict) -> int:
-    """1 when the critique turned the leader's wrong answer right, -1 the other way, else 0."""
-    if verdict.reanswer is None or not verdict.field:
-        return 0
-    truth = verdict.gold
-    return int(verdict.reanswer == truth) - int(verdict.field[0].answer == truth)
+    """`Verdict.turned`, for statistics."""
+    return verdict.turned

@@ -8,7 +8,8 @@ from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents.protocol import Sample
 from catts.calibration import ConfidenceMap
-from catts.evals.fitting import best_acceptance, best_reflection, fit_map, score_kinds
+from catts.evals.choosing import best_acceptance, best_reflection
+from catts.evals.fitting import fit_map, score_kinds
 from catts.evals.items import Item, load_items
 from catts.evals.planning import margin_gains
 from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right, turned_right
