@@ -11,8 +11,10 @@ import typer
 from catts.agents.commands import bench, quiet_loading
 from catts.errors import CattsError, InputError, TraceError
 from catts.evals.commands import embedded
+from catts.evals.pages.commands import report
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
+from catts.evals.tasks.commands import evaluate
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -56,7 +58,9 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
+app.command("eval")(evaluate)
 app.command()(study)
+app.command()(report)
 app.command()(calibrate)
 
 

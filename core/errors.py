@@ -37,6 +37,10 @@ class CalibrationError(InputError):
     """Validation answers that nothing can be fitted on, or a card that has no place to lie."""
 
 
+class ReportError(InputError):
+    """What a report is to show cannot be read, or its page not be written."""
+
+
 class AnswerTimeoutError(CattsError):
     """Comparing two answers took longer than its limit; they count as different."""
 

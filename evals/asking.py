@@ -103,6 +103,12 @@ class Asking:
                 progress.advance(bar)
                 return result
 
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(item)) for item in self.items]
+            failed: BaseExceptionGroup[BaseException] | None = None
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(one(item)) for item in self.items]
+            except BaseExceptionGroup as errors:
+                failed = errors
+        if failed is not None:  # a caller looks for the error, not for a group of its kind
+            raise failed.exceptions[0]
         return [task.result() for task in tasks]

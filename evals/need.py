@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from catts.errors import InputError
 
 
-def need_evals() -> None:
+def need_evals(*further: str) -> None:
     """Raises: InputError, before hours of sampling rather than behind them."""
-    if missing := [name for name in ("sklearn", "matplotlib") if find_spec(name) is None]:
+    if missing := [name for name in ("sklearn", "matplotlib", *further) if find_spec(name) is None]:
         raise InputError(f"{' and '.join(missing)} is missing: pip install 'catts[evals]'")

@@ -1,7 +1,8 @@
 """Other ways to spend samples, each by its paper's formula: pure functions on stored samples.
 
 Every one takes what a question's samples said, as `Drawn`, and returns whom it elects with the
-samples, and so the tokens, that it used.
+samples, and so the tokens, that it used. Where a paper leaves a detail open, the code that its
+authors published decides.
 """
 
 import math
@@ -23,9 +24,13 @@ class Drawn(NamedTuple):
     key: str | None
     """Key of its answer; None when none could be read: it then has no vote."""
     token_confidence: tuple[float, ...]
-    """c_t of each token, nats."""
-    mean_logprob: float
-    self_certainty: float
+    """c_t of each token, nats; empty where the engine does not tell."""
+    mean_logprob: float | None
+    """None where the engine does not tell, or nothing was written."""
+    self_certainty: float | None
+    """The same."""
+    tokens: int
+    """Tokens that were written."""
 
 
 class Elected(NamedTuple):
@@ -39,14 +44,14 @@ class Elected(NamedTuple):
 
 def majority(samples: Sequence[Drawn]) -> Elected:
     """One sample, one vote (arXiv 2203.11171)."""
-    return _elect(samples, [1.0] * len(samples))
+    return _elect(samples, [1.0] * len(samples), _written(samples))
 
 
 def deepconf(samples: Sequence[Drawn], keep: float, window: int | None = WINDOW) -> Elected:
     """DeepConf, offline (arXiv 2508.15260): the surest votes, each weighted by its confidence.
 
     A sample's confidence is its lowest group confidence, the smallest mean of c_t over a sliding
-    window; the `keep` share of samples with the highest vote.
+    window. Of the samples with an answer those vote that reach the (1 - `keep`) quantile.
 
     Args:
         samples: of one question.
@@ -54,10 +59,11 @@ def deepconf(samples: Sequence[Drawn], keep: float, window: int | None = WINDOW)
         window: tokens of a group; None for a tenth of the completion, for completions much shorter
             than the paper's.
     """
-    lowest = [lowest_group(s.token_confidence, window) for s in samples]
-    kept = sorted(range(len(samples)), key=lambda i: -lowest[i])[: math.ceil(keep * len(samples))]
-    voting = [samples[i] for i in kept]
-    return _elect(voting, [lowest[i] for i in kept])._replace(tokens=_written(samples))
+    answered = [s for s in samples if s.key is not None]
+    lowest = [lowest_group(s.token_confidence, window) for s in answered]
+    threshold = _threshold(lowest, keep)
+    kept = [(s, c) for s, c in zip(answered, lowest, strict=True) if c >= threshold]
+    return _elect([s for s, _ in kept], [c for _, c in kept], _written(samples))
 
 
 def deepconf_online(
@@ -69,54 +75,71 @@ def deepconf_online(
 ) -> Elected:
     """DeepConf, online, by simulation on stored confidences (arXiv 2508.15260).
 
-    The first `warmup` samples are written out and set the threshold, the lowest group confidence
-    that the surest `keep` share of them reach. A later sample ends, without a vote, with the first
-    group below it, and nothing is drawn any more once one answer has `consensus` of the votes.
+    The first `warmup` samples are written out and set the threshold, the (1 - `keep`) quantile of
+    their lowest group confidences. A later sample ends, without a vote, with the first group below
+    it, and nothing is drawn any more once one answer has `consensus` of the votes.
+
+    Args:
+        samples: of one question, in the order in which they were drawn.
+        keep: see `deepconf`.
+        warmup: samples that are written out, at least 1.
+        consensus: share of the votes that ends the drawing; the paper's is 0.95.
+        window: tokens of a group; None for a tenth of what the warm-up wrote on average, since
+            nobody knows a completion's length while it is being written.
     """
     first = samples[:warmup]
-    lowest = [lowest_group(s.token_confidence, window) for s in first]
-    threshold = sorted(lowest, reverse=True)[math.ceil(keep * len(first)) - 1]
+    width = window
+    if width is None:
+        lengths = [len(s.token_confidence) for s in first]
+        width = window_length(round(sum(lengths) / max(1, len(lengths)))) or 1
+    lowest = [lowest_group(s.token_confidence, width) for s in first]
+    threshold = _threshold(lowest, keep)
     voting = [(s, c) for s, c in zip(first, lowest, strict=True) if c >= threshold]
     tokens = _written(first)
     for sample in samples[warmup:]:
         if _agreement(voting) >= consensus:
             break
-        length = len(sample.token_confidence)
-        width = min(length, _width(length, window))
-        groups = window_means(sample.token_confidence, width) if length else []
-        below = next((i for i, group in enumerate(groups) if group < threshold), None)
-        tokens += length if below is None else below + width
-        if below is None and groups:
+        group = min(len(sample.token_confidence), width)
+        groups = window_means(sample.token_confidence, group) if group else [0.0]
+        below = next((i for i, mean in enumerate(groups) if mean < threshold), None)
+        tokens += sample.tokens if below is None else below + group
+        if below is None:
             voting.append((sample, min(groups)))
-    kept = [sample for sample, _ in voting]
-    return _elect(kept, [weight for _, weight in voting])._replace(tokens=tokens)
+    return _elect([s for s, _ in voting], [c for _, c in voting], tokens)
 
 
 def cisc(samples: Sequence[Drawn], temperature: float) -> Elected:
     """CISC (arXiv 2502.06233): votes weighted by a softmax over the samples' confidences.
 
     The confidence is the response probability, exp of the mean log-probability; the weight of
-    sample i is exp(c_i / T) / sum_j exp(c_j / T).
+    sample i is exp(c_i / T) / sum_j exp(c_j / T) over the samples with an answer.
     """
-    scores = np.array([math.exp(s.mean_logprob) for s in samples]) / temperature
-    weights = np.exp(scores - scores.max()) if len(samples) else scores
-    return _elect(samples, [float(w) for w in weights])
+    told = [
+        (s, math.exp(s.mean_logprob))
+        for s in samples
+        if s.key is not None and s.mean_logprob is not None
+    ]
+    scores = np.array([c for _, c in told]) / temperature
+    weights = np.exp(scores - scores.max()) if told else scores
+    return _elect([s for s, _ in told], [float(w) for w in weights], _written(samples))
 
 
 def self_certainty(samples: Sequence[Drawn], power: float) -> Elected:
     """Borda voting by self-certainty (arXiv 2502.18581): rank r of N has (N - r + 1)^p votes.
 
-    Equal certainties share the mean of their ranks' votes.
+    All samples are ranked, those without an answer too, whose votes are lost; a sample of unknown
+    certainty comes last. Equal certainties share the mean of their ranks' votes.
     """
     n = len(samples)
-    certainties = np.array([s.self_certainty for s in samples])
-    order = np.argsort(-certainties, kind="stable")
+    certainties = np.array(
+        [-math.inf if s.self_certainty is None else s.self_certainty for s in samples]
+    )
     votes = np.empty(n)
-    votes[order] = (n - np.arange(n, dtype=float)) ** power
+    votes[np.argsort(-certainties)] = (n - np.arange(n, dtype=float)) ** power
     for value in np.unique(certainties):
         equal = certainties == value
         votes[equal] = votes[equal].mean()
-    return _elect(samples, [float(v) for v in votes])
+    return _elect(samples, [float(v) for v in votes], _written(samples))
 
 
 def adaptive_consistency(samples: Sequence[Drawn], confidence: float = 0.95) -> Elected:
@@ -136,11 +159,12 @@ def adaptive_consistency(samples: Sequence[Drawn], confidence: float = 0.95) -> 
 def lowest_group(token_confidence: Sequence[float], window: int | None) -> float:
     """The smallest mean of c_t over the sliding windows of a completion; 0 of an empty one."""
     length = len(token_confidence)
-    return min(window_means(token_confidence, _width(length, window))) if length else 0.0
+    width = window_length(length) if window is None else min(length, window)
+    return min(window_means(token_confidence, width)) if length else 0.0
 
 
-def _width(length: int, window: int | None) -> int:
-    return window_length(length) if window is None else min(length, window)
+def _threshold(lowest: Sequence[float], keep: float) -> float:
+    return float(np.quantile(lowest, 1 - keep)) if lowest else 0.0
 
 
 def _ahead(first: int, second: int) -> float:
@@ -155,22 +179,19 @@ def _agreement(voting: Sequence[tuple[Drawn, float]]) -> float:
     return max(counts.values(), default=0.0) / total if total else 0.0
 
 
-def _counts(samples: Sequence[Drawn], weights: Sequence[float] | None = None) -> dict[str, float]:
+def _counts(samples: Sequence[Drawn], weights: Sequence[float]) -> dict[str, float]:
     parts: dict[str, list[float]] = {}
-    for sample, weight in zip(
-        samples, [1.0] * len(samples) if weights is None else weights, strict=True
-    ):
+    for sample, weight in zip(samples, weights, strict=True):
         if sample.key is not None:
             parts.setdefault(sample.key, []).append(weight)
     return {key: math.fsum(part) for key, part in parts.items()}
 
 
-def _elect(samples: Sequence[Drawn], weights: Sequence[float]) -> Elected:
+def _elect(samples: Sequence[Drawn], weights: Sequence[float], tokens: int) -> Elected:
     counts = _counts(samples, weights)
     most = max(counts.values(), default=0.0)
-    winners = tuple(key for key, votes in counts.items() if votes == most)
-    return Elected(winners, _written(samples))
+    return Elected(tuple(key for key, votes in counts.items() if votes == most), tokens)
 
 
 def _written(samples: Sequence[Drawn]) -> int:
-    return sum(len(sample.token_confidence) for sample in samples)
+    return sum(sample.tokens for sample in samples)

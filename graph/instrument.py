@@ -82,20 +82,22 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
                                 failed = error
                                 spent += _fuller(_usage_of(error), bill.total)
                                 raise
+                            except (CattsError, GraphBubbleUp):
+                                raise
+                            except Exception as error:
+                                raise NodeFailedError(
+                                    f"{name} failed with {type(error).__name__}: {error}; this is "
+                                    "a defect of the model or expert given, or of catts"
+                                ) from error
                         spent += _fuller(done.usage, bill.total)
                         run = clock.run(name, "ok", spent, attempt, done.replies)
                         update = done.update | {"runs": (run,)}
                         if span is not None:
                             span.result(update)
-        except (CattsError, GraphBubbleUp, ConnectionError, TimeoutError) as error:
+        except _FORESEEN as error:
             if error is not failed:
                 raise
             update = _after_failure(name, error, clock.run(name, "failed", spent, attempt))
-        except Exception as error:
-            raise NodeFailedError(
-                f"{name} failed with {type(error).__name__}: {error}; this is a defect of the "
-                "model or expert given, or of catts"
-            ) from error
         for event in events_of(name, asked, update):
             _tell(runtime, event)
         return update

@@ -34,7 +34,7 @@ from catts.graph.records import (
     SampleRecord,
     VoteRecord,
 )
-from catts.graph.state import State, Update
+from catts.graph.state import Output, State, Update
 from catts.names import MODULES
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
@@ -160,7 +160,7 @@ def decide(state: State) -> Update:
     }
 
 
-def answer_text(state: State, answer: str) -> str:
+def answer_text(state: Output, answer: str) -> str:
     """A candidate for people: `(B) 12 cm` for a choice, else the words of who speaks for it."""
     letters = state.question.letters
     if answer in letters:

@@ -20,6 +20,8 @@ FLOORS = {
     "catts.evals.graders": 5,
     "catts.evals": 6,
     "catts.evals.studies": 7,
+    "catts.evals.tasks": 7,
+    "catts.evals.pages": 8,
 }
 FRONT_DOORS = {"catts", "catts.cli"}
 """The public API and the command line, which may reach every floor."""
@@ -41,7 +43,15 @@ HEAVY = {
     "math_verify": {"catts.answers"},
     "sympy": {"catts.answers"},
     "matplotlib": {"catts.evals", "catts.evals.studies", "catts.embedded"},
-    "typer": {"catts", "catts.agents", "catts.evals", "catts.evals.studies"},
+    "typer": {
+        "catts",
+        "catts.agents",
+        "catts.evals",
+        "catts.evals.studies",
+        "catts.evals.tasks",
+        "catts.evals.pages",
+    },
+    "inspect_ai": {"catts.evals.tasks"},
 }
 """Heavy or one-purpose libraries, and the packages that may import them at all."""
 

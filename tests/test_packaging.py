@@ -14,7 +14,12 @@ import catts
 ROOT = Path(__file__).parents[1]
 DATA = sorted(
     path.relative_to(ROOT)
-    for pattern in ("core/py.typed", "prompts/*/*.txt", "embedded/models/*/*")
+    for pattern in (
+        "core/py.typed",
+        "prompts/*/*.txt",
+        "embedded/models/*/*",
+        "evals/pages/assets/*",
+    )
     for path in ROOT.glob(pattern)
 )
 
@@ -45,7 +50,7 @@ def test_version_is_the_distribution_s() -> None:
 @pytest.mark.models
 def test_there_is_data_to_carry() -> None:
     folders = {path.parts[0] for path in DATA}
-    assert folders == {"core", "prompts", "embedded"}
+    assert folders == {"core", "prompts", "embedded", "evals"}
 
 
 @pytest.mark.slow

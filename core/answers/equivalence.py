@@ -23,6 +23,8 @@ _TOO_LARGE = re.compile(
     r"|\d\s*\}?\s*\^\s*[{(]*\s*\d+\s*[)}]*\s*\^"  # towers of powers
     r"|\d{120,}"
 )
+_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_ANGLE = re.compile(r"(\d+(?:\.\d+)?)°")
 
 
 class Comparison(NamedTuple):
@@ -118,8 +120,13 @@ def _by_algebra(a: Reading, b: Reading) -> Comparison:
 
 
 def _for_parser(reading: Reading) -> str:
-    r"""The value as LaTeX: a set's braces are characters there, `\{1, 2\}`."""
+    r"""The value as LaTeX: a set's braces are characters there, `\{1, 2\}`, an angle has its size.
+
+    The parser takes `30^\circ` for 30, as a bare angle may be written; a sine must not.
+    """
     text = reading.value
     if text.startswith("{") and text.endswith("}"):
         text = rf"\{{{text[1:-1]}\}}"
+    if _TRIGONOMETRY.search(text):
+        text = _ANGLE.sub(r"(\\frac{\1\\pi}{180})", text)
     return text.replace("%", r"\%").replace("°", r"^\circ")

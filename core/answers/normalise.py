@@ -49,7 +49,7 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"(?<=\d)(?:\\[,!]|\{,\})(?=\d{3})", ","),
         (r"(?<!\\)\\[,;:! ]|\\q?quad(?![A-Za-z])", " "),
-        (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\circ(?![A-Za-z])", "°"),
+        (r"\^\s*(?:\{\s*\\circ\s*\}?|\\circ)|\\degree(?![A-Za-z])|\\circ(?![A-Za-z])", "°"),
         (r"\\(?:approx|simeq)(?![A-Za-z])", "="),
         (r"\\(?:dots|ldots|cdots)(?![A-Za-z])", "..."),
         (r"\\%", "%"),

@@ -49,7 +49,7 @@ _MATH = re.compile(
     r"[\\^_=+*/<>|√]|(?:\b[A-Za-z\d]|\))!|\d\s*:\s*\d|\d[A-Za-z]|[A-Za-z]\d|-\s*[A-Za-z\d]"
 )
 _PROSE = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}(?![A-Za-z])(?!\s*\()")
-_SPACES = re.compile(r"(\\[A-Za-z]+) +(?=[A-Za-z])|\s+")
+_SPACES = re.compile(r"(\\[A-Za-z]+(?= +[A-Za-z])|\^\d+(?=\s+\d))?\s+")
 _ARTICLE = re.compile(r"^(?:the|an?(?! (?:and|or|[a-z])\b)) (?=\S)")
 _TIME = re.compile(r"(\d{1,2}(?::\d{2})?)\s*([ap])\.?\s*m", re.IGNORECASE)
 _JOINED = re.compile(r",\s+(?:and\s+|or\s+)?|\s+(?:and|or|&)\s+", re.IGNORECASE)

@@ -16,6 +16,10 @@ from catts.evals.benchmarks.mmstar import load_mmstar
 TaskName = Literal["embedded", "mathvista", "mathvision", "mmstar", "mmmu"]
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 
+TUNING_SPLITS: dict[TaskName, str] = {"embedded": "validation", "mmmu": "dev"}
+"""Labelled splits that share no question with the one that is reported; the others have none:
+MathVision's testmini is part of its test, MathVista's test has no labels, MMStar is one split."""
+
 _DISTRIBUTED: dict[str, Callable[..., Loaded]] = {
     "mathvista": load_mathvista,
     "mathvision": load_mathvision,
@@ -44,8 +48,10 @@ def load_benchmark(
         skip_malformed: leave malformed rows out and list them.
 
     Raises:
-        BenchmarkError: no such split, nothing to read, or a malformed row.
+        BenchmarkError: no such split, nothing to read, a malformed row, or a limit below 1.
     """
+    if limit is not None and limit < 1:
+        raise BenchmarkError(f"a limit of {limit} questions leaves none: give 1 or more")
     if name == "embedded":
         return _embedded(source, split or "test", limit)
     where = {} if source is None else {"source": source}

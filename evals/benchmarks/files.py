@@ -8,7 +8,7 @@ from pathlib import Path
 from catts.errors import BenchmarkError
 from catts.evals.benchmarks.rows import Row
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")  # ./folder is none
 _TABLES = (".parquet", ".jsonl", ".json")
 _BATCH_ROWS = 64
 

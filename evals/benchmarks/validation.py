@@ -1,16 +1,15 @@
 """Which questions a model may be fitted on, and which of them its benchmark reports as well."""
 
-from catts.evals.benchmarks.by_name import TaskName
+from catts.evals.benchmarks.by_name import TUNING_SPLITS, TaskName
 
 VALIDATION: dict[TaskName, str] = {
-    "embedded": "validation",
     "mathvista": "testmini",
     "mathvision": "testmini",
     "mmstar": "val",
-    "mmmu": "dev",
+    **TUNING_SPLITS,
 }
-"""The labelled split on which a model is calibrated unless told otherwise. Only those of `embedded`
-and `mmmu` share no question with what the benchmark reports; see `overlap`."""
+"""The labelled split on which a model is calibrated unless told otherwise. Only the
+tuning splits share no question with what the benchmark reports; see `overlap`."""
 
 _OVERLAPS: dict[tuple[TaskName, str], str] = {
     ("embedded", "test"): "is what embedded reports; take validation",

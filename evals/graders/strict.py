@@ -25,8 +25,12 @@ def strict(item: Item, reply: str) -> Grade:
         BenchmarkError: the item has no label.
         CattsError: the process that compares answers could not be started.
     """
+    return judge(item, extract_answer(reply, item.text_question))
+
+
+def judge(item: Item, answer: str | None) -> Grade:
+    """Grade an answer that has been found in a reply, None where none is marked; see `strict`."""
     gold = gold_of(item)
-    answer = extract_answer(reply, item.text_question)
     if answer is None:
         return Grade(False, None, NAME, "no answer is marked")
     if item.choices:

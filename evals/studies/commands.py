@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from catts.agents.commands import quiet_loading
+
 if TYPE_CHECKING:
     from catts.evals.studies.lab import Lab
     from catts.evals.studies.result import StudyResult
@@ -78,10 +80,10 @@ def study(
     from catts.evals.studies import make
 
     need_evals()
-    numbers = _sizes(sizes)
+    quiet_loading(base, expert, calibrated_base or "")
     makers: dict[Name, Callable[[Lab], Awaitable[StudyResult]]] = {
-        Name.ABLATION: lambda lab: make.make_ablation(lab, calibrated_base=calibrated_base),
-        Name.SCALING: lambda lab: make.make_scaling(lab, sizes=numbers),
+        Name.ABLATION: make.make_ablation,
+        Name.SCALING: make.make_scaling,
         Name.PROBING: make.make_probing,
         Name.WEIGHTS: make.make_weights,
         Name.PEERS: make.make_peers,
@@ -97,7 +99,9 @@ def study(
         limit=limit,
         base=base,
         expert=expert,
+        calibrated_base=calibrated_base,
         samples=samples,
+        sizes=_sizes(sizes),
         seed=seed,
         concurrency=max_samples,
         device=device,
@@ -131,13 +135,15 @@ def _run(
     from catts.errors import InputError
     from catts.evals.studies.lab import open_lab
     from catts.evals.studies.setting import Setting
-    from catts.evals.studies.show import as_table, write
+    from catts.evals.studies.show import as_table, make_folder, write
     from catts.records import first_problem
 
     try:
         chosen = Setting(**setting)
     except ValidationError as error:
         raise InputError(first_problem(error)) from error
+
+    make_folder(out)  # before hours of asking rather than behind them
 
     async def run() -> "StudyResult":
         async with open_lab(chosen) as lab:

@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -35,6 +36,8 @@ class Lab:
     store: Store
     data: str
     """SHA-256 (hex) over the questions, their pictures and gold answers."""
+    failed: Counter[str] = field(default_factory=Counter)
+    """Node to the runs so far in which it failed."""
 
     @property
     def items(self) -> Sequence[Item]:
@@ -45,13 +48,17 @@ class Lab:
         """The graph on every question, under `policy` changes to the context's."""
         held = self.asking.context if context is None else context
         changed = replace(held, policy=held.policy.model_copy(update=policy))
-        return voted(self.items, await self.asking.traces(title, changed))
+        traces = await self.asking.traces(title, changed)
+        self.failed.update(node for trace in traces for node in trace.failed_nodes)
+        return voted(self.items, traces)
 
     @asynccontextmanager
     async def with_models(self, base: str | None, expert: str) -> AsyncIterator[Context]:
-        """A stored context with another expert, or another base; None keeps this one's base."""
-        kept = base is None
-        given: Any = self.context.engine if kept else base
+        """A stored context with these models; None is this one's base."""
+        if base is None and expert == self.setting.expert:
+            yield self.asking.context
+            return
+        given: Any = self.context.engine if base is None else base
         async with open_context(given, expert, **_options(self.setting)) as opened:
             yield Asking.stored([], opened, self.store).context
 
@@ -69,7 +76,13 @@ class Lab:
         """The study's result, with how it came about."""
         context, setting = self.context, self.setting
         skipped = len(self.loaded.skipped)
-        left_out = (f"{skipped} malformed rows were left out.",) if skipped else ()
+        told = [f"{skipped} malformed rows were left out."] if skipped else []
+        if self.failed:
+            nodes = ", ".join(f"{node} {count}" for node, count in sorted(self.failed.items()))
+            told.append(
+                f"NOT COMPLETE: nodes failed ({nodes}), and runs went on without them. What failed "
+                "is not stored: the same command asks it again, and only it."
+            )
         return StudyResult(
             made=Made(
                 study=study,
@@ -86,7 +99,7 @@ class Lab:
             title=title,
             columns=tuple(columns),
             lines=tuple(lines),
-            notes=(*notes, *left_out),
+            notes=(*notes, *told),
             curves=curves or {},
             axes=axes,
         )

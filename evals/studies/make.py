@@ -1,56 +1,57 @@
 """The studies put together: what each asks, and what it makes of the answers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from catts.agents.protocol import SamplingParams
+from catts.errors import BenchmarkError
 from catts.evals.asking import Asking
-from catts.evals.benchmarks.by_name import load_benchmark
+from catts.evals.benchmarks.by_name import TUNING_SPLITS, load_benchmark
+from catts.evals.benchmarks.item import Item
 from catts.evals.studies import ablation, cost, peers, probing, scaling, weights
 from catts.evals.studies.lab import Lab
 from catts.evals.studies.result import Curves, Estimate, Line, StudyResult
 from catts.evals.studies.votes import Voted, voted
-from catts.graph.context import Policy, Routing
+from catts.graph.context import Routing
 
 ROUTINGS: tuple[Routing, ...] = ("paper", "planned", "parallel")
 ALONE = 40
 """Questions that the cost study asks live, one at a time."""
 TUNING = 1000
-"""Validation questions on which a peer's parameter is chosen."""
+"""Most validation questions on which a peer's parameter is chosen."""
 
 
-async def make_ablation(lab: Lab, *, calibrated_base: str | None = None) -> StudyResult:
+async def make_ablation(lab: Lab) -> StudyResult:
     """Every subset of the modules, with the expert and with the base as its own.
 
-    And the same of `calibrated_base`, where there is one.
+    And the same of the setting's calibrated base, where there is one.
     """
-    setting, expert = lab.setting, lab.context.expert.name
-    runs: dict[str, list[Voted]] = {
-        f"{lab.context.engine.name}, expert {expert}": await lab.run("expert")
-    }
-    models: list[tuple[str | None, str]] = [(None, "base")]
-    if calibrated_base is not None:
-        models += [(calibrated_base, setting.expert), (calibrated_base, "base")]
-    for base, other in models:
-        async with lab.with_models(base, other) as context:
-            own = "itself" if other == "base" else context.expert.name
-            name = f"{context.engine.name}, expert {own}"
-            runs[name] = await lab.run(name, context)
-    lines = ablation.ablation(runs)
+    setting = lab.setting
+    experts = tuple(dict.fromkeys((setting.expert, "base")))
+    runs: dict[str, list[Voted]] = {}
+    for base in (None, setting.calibrated_base) if setting.calibrated_base else (None,):
+        for expert in experts:
+            async with lab.with_models(base, expert) as context:
+                own = "itself" if expert == "base" else context.expert.name
+                # two checkpoints may have one name: the last part of their folders
+                calibrated = "" if base is None else "calibrated: "
+                name = f"{calibrated}{context.engine.name}, expert {own}"
+                runs[name] = await lab.run(name, context)
+    lines = await asyncio.to_thread(ablation.ablation, runs)
     return lab.result("ablation", ablation.TITLE, ablation.COLUMNS, lines, ablation.NOTES)
 
 
-async def make_scaling(lab: Lab, *, sizes: Sequence[int] = scaling.SIZES) -> StudyResult:
+async def make_scaling(lab: Lab) -> StudyResult:
     """CA-TTS and majority for each number of samples."""
-    held = lab.asking.context
+    held, sizes = lab.asking.context, lab.setting.sizes
     first = replace(held, engine=scaling.FirstSamples(held.engine, max(sizes)))
-    runs = {n: await lab.run(f"{n} samples", first, samples=n) for n in sorted(sizes)}
-    lines = scaling.scaling(runs)
+    runs = {n: await lab.run(f"{n} samples", first, samples=n) for n in sizes}
+    lines = await asyncio.to_thread(scaling.scaling, runs)
     curves: Curves = {
         way: tuple(
             (float(n), cell)
-            for n, line in zip(sorted(sizes), lines, strict=False)
+            for n, line in zip(sizes, lines, strict=False)
             if isinstance(cell := line.cells[way], Estimate)
         )
         for way in scaling.COLUMNS[:3]
@@ -70,12 +71,12 @@ async def make_probing(lab: Lab) -> StudyResult:
     lines = await asyncio.to_thread(probing.probing, found)
     return lab.result(
         "probing", probing.TITLE, probing.COLUMNS, lines, probing.NOTES,
-        curves=probing.curves(found), axes=("noise step t", "accuracy; confidence in SD"),
+        curves=probing.curves(found, lines), axes=("noise step t", "accuracy; confidence in SD"),
     )  # fmt: skip
 
 
 async def make_weights(lab: Lab) -> StudyResult:
-    """The grid of taus, with the card's vote weight and with the paper's raw one."""
+    """The grid of taus, with the card's vote weight and with the other one."""
     policy = lab.context.policy
     runs: dict[str, list[Voted]] = {policy.vote_weight: await lab.run("card's weight")}
     if policy.vote_weight == "raw" and policy.confidence_map is not None:
@@ -83,28 +84,42 @@ async def make_weights(lab: Lab) -> StudyResult:
     elif policy.vote_weight != "raw":
         runs["raw"] = await lab.run("raw weight", vote_weight="raw")
     lines = await asyncio.to_thread(weights.weights, runs)
-    return lab.result("weights", weights.TITLE, weights.COLUMNS, lines, weights.NOTES)
+    curves = await asyncio.to_thread(weights.curves, runs)
+    notes: tuple[str, ...] = weights.NOTES
+    if len(runs) == 1:
+        notes = (*notes, "This base has no fitted mapping of its confidence: only raw was measured")
+    return lab.result(
+        "weights", weights.TITLE, weights.COLUMNS, lines, notes,
+        curves=curves, axes=("tau, the others at their default", "accuracy"),
+    )  # fmt: skip
 
 
 async def make_peers(lab: Lab) -> StudyResult:
     """Other ways to spend the same samples."""
+    policy = lab.context.policy
     runs: dict[str, list[Voted]] = {r: await lab.run(r, routing=r) for r in ROUTINGS}
-    drawn = await lab.asking.samples(lab.context.policy.sampling, "samples")
-    validation = await asyncio.to_thread(
-        load_benchmark, lab.setting.task, lab.setting.data, split="validation", limit=TUNING
-    )
-    other = replace(lab.asking, items=validation.items)
-    known = await other.samples(lab.context.policy.sampling, "validation samples")
+    drawn = await lab.asking.samples(policy.sampling, "samples")
+    validation = await asyncio.to_thread(_tuning_items, lab)
+    known = []
+    if not isinstance(validation, str):
+        other = replace(lab.asking, items=validation)
+        known = await other.samples(policy.sampling, "validation samples")
 
-    def table() -> list[Line]:
+    def table() -> tuple[list[Line], tuple[str, ...]]:
         asked = [peers.question_of(i, g) for i, g in zip(lab.items, drawn, strict=True)]
-        tuned = peers.tune(
-            [peers.question_of(i, g) for i, g in zip(validation.items, known, strict=True)]
-        )
-        return peers.peers(asked, tuned, runs)
+        if isinstance(validation, str):
+            tuned = peers.published(validation)
+        else:
+            tuned = peers.tune(
+                [peers.question_of(i, g) for i, g in zip(validation, known, strict=True)]
+            )
+        return peers.peers(asked, tuned, runs), peers.notes(asked, tuned, policy)
 
-    lines = await asyncio.to_thread(table)
-    return lab.result("peers", peers.TITLE, peers.COLUMNS, lines, peers.NOTES)
+    lines, notes = await asyncio.to_thread(table)
+    return lab.result(
+        "peers", peers.TITLE, peers.COLUMNS, lines, notes,
+        curves=_against(lines, "tokens written"), axes=("tokens written", "accuracy"),
+    )  # fmt: skip
 
 
 async def make_cost(lab: Lab) -> StudyResult:
@@ -113,8 +128,52 @@ async def make_cost(lab: Lab) -> StudyResult:
     live = Asking(lab.items[:ALONE], lab.context, concurrency=1, quiet=lab.setting.quiet)
     alone: dict[str, list[Voted]] = {}
     for routing in ROUTINGS:
-        policy: Policy = lab.context.policy.model_copy(update={"routing": routing})
+        policy = lab.context.policy.model_copy(update={"routing": routing})
         held = replace(lab.context, policy=policy)
         alone[routing] = voted(live.items, await live.traces(f"{routing}, alone", held))
-    lines = cost.cost(runs, alone)
-    return lab.result("cost", cost.TITLE, cost.COLUMNS, lines, cost.NOTES)
+    lines = await asyncio.to_thread(cost.cost, runs, alone)
+    curves: Curves = {
+        f"{column}: {name}": points
+        for column in ("tokens written", "seconds", "expert calls")
+        for name, points in _against(lines, column).items()
+    }
+    return lab.result(
+        "cost", cost.TITLE, cost.COLUMNS, lines, cost.NOTES, curves=curves,
+        axes=("per question", "accuracy"),
+    )  # fmt: skip
+
+
+def _tuning_items(lab: Lab) -> Sequence[Item] | str:
+    """Labelled questions that are not those of the study, or why there are none."""
+    setting = lab.setting
+    split = TUNING_SPLITS.get(setting.task)
+    if split is None:
+        return f"{setting.task} has no labelled split beside the one that is reported"
+    limit = min(TUNING, setting.limit or TUNING)
+    try:
+        loaded = load_benchmark(
+            setting.task,
+            setting.data,
+            split=split,
+            limit=limit,
+            skip_malformed=setting.skip_malformed,
+        )
+    except BenchmarkError as error:
+        return f"the split {split} could not be read ({error})"
+    # a file is read whatever the split, and the split may be the one that was asked for
+    if {item.id for item in loaded.items} & {item.id for item in lab.items}:
+        return f"the split {split} holds questions of this study"
+    if any(item.answer is None for item in loaded.items):
+        return f"the split {split} has no labels"
+    return loaded.items
+
+
+def _against(lines: Sequence[Line], column: str) -> Curves:
+    """Each line's accuracy against another of its columns, a point a line."""
+    drawn: Curves = {}
+    for line in lines:
+        cells: Mapping[str, object] = line.cells
+        x, y = cells[column], cells["accuracy"]
+        if isinstance(x, int | float) and isinstance(y, Estimate):
+            drawn[line.label] = ((float(x), y),)
+    return drawn

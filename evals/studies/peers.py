@@ -1,6 +1,8 @@
 """What a user would pick instead: other ways to spend the same samples, and what they cost."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from statistics import fmean
 from typing import NamedTuple
 
 from catts.agents.protocol import Generation
@@ -8,10 +10,10 @@ from catts.answers import AnswerKeys, extract_answer
 from catts.evals import peers as methods
 from catts.evals.benchmarks.item import Item
 from catts.evals.graders.strict import strict
-from catts.evals.metrics import cluster_bootstrap
 from catts.evals.peers import Drawn, Elected
 from catts.evals.studies.result import Clusters, Estimate, Line
 from catts.evals.studies.votes import Voted
+from catts.graph.context import Policy
 
 COLUMNS = ("accuracy", "vs majority", "tokens written", "tokens read")
 
@@ -21,15 +23,14 @@ TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """CISC's T, chosen on validation data."""
 POWERS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 2.0, 3.0)
 """Self-certainty's p, chosen on validation data."""
+WARMUP = 16
+"""DeepConf's warm-up samples, where there are four times as many to draw."""
+
+Way = Callable[[Sequence[Drawn]], Elected]
 
 NOTES = (
     "Tokens per question: written by the base model and the expert; read, prompts and pictures, a "
     "prompt that samples share once. Ways that stop early are charged what they wrote until then.",
-    "CISC's temperature and self-certainty's power were chosen on the validation stream; all other "
-    "numbers are their papers'. DeepConf's group of 2,048 tokens is longer than these completions, "
-    "so a completion is one group; the lines with a tenth take a tenth of the completion instead.",
-    "DeepConf online and Adaptive-Consistency are simulated on stored samples in their order; the "
-    "warm-up is a quarter of the samples, at least two.",
     "A tie counts as the share of its winners that are right.",
 )
 
@@ -47,10 +48,20 @@ class Question(NamedTuple):
 
 
 class Tuned(NamedTuple):
-    """What was chosen on validation data."""
+    """CISC's temperature and self-certainty's power, and where they are from."""
 
     temperature: float
     power: float
+    source: str
+
+
+def published(why: str) -> Tuned:
+    """What the authors' own code has, for want of data to choose on; `why` there are none.
+
+    CISC's temperature depends on model and confidence; 0.2 is that of its authors' example (for
+    P(True)). Self-certainty's power grows with the number of samples; 0.5 is its script's default.
+    """
+    return Tuned(0.2, 0.5, f"are those of their authors' code, since {why}")
 
 
 def question_of(item: Item, generation: Generation) -> Question:
@@ -66,8 +77,9 @@ def question_of(item: Item, generation: Generation) -> Question:
         Drawn(
             key,
             sample.token_confidence,
-            sample.confidence.get("mean_logprob", 0.0),
-            sample.confidence.get("self_certainty", 0.0),
+            sample.confidence.get("mean_logprob"),
+            sample.confidence.get("self_certainty"),
+            len(sample.token_ids),
         )
         for key, sample in zip(named, generation.samples, strict=True)
     )
@@ -80,28 +92,61 @@ def tune(validation: Sequence[Question]) -> Tuned:
     def best(grid: Sequence[float], vote: Callable[[Sequence[Drawn], float], Elected]) -> float:
         return max(grid, key=lambda x: sum(q.score(vote(q.samples, x)) for q in validation))
 
-    return Tuned(best(TEMPERATURES, methods.cisc), best(POWERS, methods.self_certainty))
+    return Tuned(
+        best(TEMPERATURES, methods.cisc),
+        best(POWERS, methods.self_certainty),
+        f"were chosen on {len(validation)} validation questions",
+    )
 
 
-def ways(n: int, tuned: Tuned) -> dict[str, Callable[[Sequence[Drawn]], Elected]]:
-    """Name of each way to vote to the way, for `n` samples a question."""
-    warmup = max(2, n // 4)
-    return {
+def ways(questions: Sequence[Question], tuned: Tuned) -> dict[str, Way]:
+    """Name of each way to vote to the way; those that need what no engine told are left out."""
+    voters = [s for q in questions for s in q.samples if s.key is not None]
+    found: dict[str, Way] = {
         "majority": methods.majority,
         "Adaptive-Consistency": methods.adaptive_consistency,
-        "CISC": lambda s: methods.cisc(s, tuned.temperature),
-        "self-certainty, Borda": lambda s: methods.self_certainty(s, tuned.power),
-        "DeepConf, top 90 %": lambda s: methods.deepconf(s, 0.9),
-        "DeepConf, top 10 %": lambda s: methods.deepconf(s, 0.1),
-        "DeepConf, top 90 %, tenth": lambda s: methods.deepconf(s, 0.9, None),
-        "DeepConf, top 10 %, tenth": lambda s: methods.deepconf(s, 0.1, None),
-        "DeepConf online, top 90 %, tenth": lambda s: methods.deepconf_online(
-            s, 0.9, warmup, window=None
-        ),
-        "DeepConf online, top 10 %, tenth": lambda s: methods.deepconf_online(
-            s, 0.1, warmup, window=None
-        ),
     }
+    if all(s.mean_logprob is not None for s in voters):
+        found["CISC"] = partial(methods.cisc, temperature=tuned.temperature)
+    if all(s.self_certainty is not None for s in voters):
+        found["self-certainty, Borda"] = partial(methods.self_certainty, power=tuned.power)
+    if all(s.token_confidence for s in voters):
+        online = partial(methods.deepconf_online, warmup=_warmup(questions))
+        for method, way in (("DeepConf", methods.deepconf), ("DeepConf online", online)):
+            for window, name in ((methods.WINDOW, ""), (None, ", tenth")):
+                for keep in (0.9, 0.1):
+                    full = f"{method}, top {keep:.0%}{name}"
+                    found[full] = partial(way, keep=keep, window=window)
+    return found
+
+
+def _warmup(questions: Sequence[Question]) -> int:
+    return min(WARMUP, max(2, len(questions[0].samples) // 4))
+
+
+def notes(questions: Sequence[Question], tuned: Tuned, policy: Policy) -> tuple[str, ...]:
+    """What a reader of the table has to know."""
+    found = ways(questions, tuned)
+    told = (
+        *NOTES,
+        f"CISC's temperature ({tuned.temperature:g}) and self-certainty's power ({tuned.power:g}) "
+        f"{tuned.source}; nothing was chosen on these questions. DeepConf's and "
+        "Adaptive-Consistency's numbers are their papers'.",
+        f"DeepConf's group has {methods.WINDOW:,} tokens; a shorter completion is one group. The "
+        "lines with a tenth take a tenth of the completion instead (online, of what the warm-up "
+        "wrote on average).",
+        "DeepConf online and Adaptive-Consistency are simulated on stored samples in their order; "
+        f"DeepConf's warm-up is {_warmup(questions)} of {len(questions[0].samples)} samples (the "
+        "paper's is 16 of 512). Of fewer than 11 the top 10% is one sample, which agrees with "
+        "itself and ends the drawing.",
+        f"VCD alone is the self-check of the same runs: greedy, alpha = {policy.contrast_alpha:g}, "
+        f"beta = {policy.contrast_beta:g}, the whole picture noised to t = {policy.noise_t}.",
+    )
+    needed = ("CISC", "self-certainty, Borda", "DeepConf, top 90%")
+    missing = [name.partition(",")[0] for name in needed if name not in found]
+    if missing:
+        return (*told, f"Left out, since the base model does not tell enough: {', '.join(missing)}")
+    return told
 
 
 def peers(
@@ -113,22 +158,19 @@ def peers(
 
     Args:
         questions: the samples of every question, as many for each.
-        tuned: from `tune`, on other questions.
+        tuned: from `tune`, on other questions, or `published`.
         runs: CA-TTS: routing to the runs of the same questions on the same samples; `paper` among
             them, from which the self-check alone (VCD) is taken.
     """
     paper = runs["paper"]
     read = [_read(vote, "sampler") for vote in paper]
     base: Clusters = [[q.score(methods.majority(q.samples))] for q in questions]
-    n = len(questions[0].samples)
     once: Clusters = [
         [q.score(methods.majority([s])) for s in q.samples] or [0.0] for q in questions
     ]
-    single = [
-        sum(len(s.token_confidence) for s in q.samples) / max(1, len(q.samples)) for q in questions
-    ]
+    single = [sum(s.tokens for s in q.samples) / max(1, len(q.samples)) for q in questions]
     lines = [_line("samples", "pass@1", once, base, single, read)]
-    for name, way in ways(n, tuned).items():
+    for name, way in ways(questions, tuned).items():
         elected = [way(q.samples) for q in questions]
         hits = [[q.score(e)] for q, e in zip(questions, elected, strict=True)]
         lines.append(_line("samples", name, hits, base, [e.tokens for e in elected], read))
@@ -164,8 +206,8 @@ def _line(
         cells={
             "accuracy": Estimate.mean(hits),
             "vs majority": None if label == "majority" else Estimate.difference(hits, base),
-            "tokens written": cluster_bootstrap([[t] for t in written]).estimate,
-            "tokens read": cluster_bootstrap([[t] for t in read]).estimate,
+            "tokens written": fmean(written),
+            "tokens read": fmean(read),
         },
     )
 

@@ -13,7 +13,7 @@ from catts.confidence import ConfidenceKind
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.item import Item
 from catts.evals.graders.strict import strict
-from catts.evals.studies.result import Estimate, Line
+from catts.evals.studies.result import Curves, Estimate, Line
 from catts.images import image_digest
 from catts.perception.noise import add_noise, noise_seed
 
@@ -114,7 +114,8 @@ async def _scored(
 def probing(found: Sequence[Level]) -> list[Line]:
     """The table: a line for each level, the clean pictures first."""
     first = found[0]
-    scale = float(np.nanstd(first.clean))
+    known = first.clean[~np.isnan(first.clean)]
+    scale = float(known.std()) if known.size else 0.0
     lines = []
     for level in found:
         cells = {
@@ -127,10 +128,9 @@ def probing(found: Sequence[Level]) -> list[Line]:
     return lines
 
 
-def curves(found: Sequence[Level]) -> dict[str, tuple[tuple[float, Estimate], ...]]:
-    """Accuracy and confidence of each region against t, for the plot."""
-    drawn: dict[str, tuple[tuple[float, Estimate], ...]] = {}
-    table = probing(found)
+def curves(found: Sequence[Level], table: Sequence[Line]) -> Curves:
+    """Accuracy and confidence of each region against t, for the plot, from the table's lines."""
+    drawn: Curves = {}
     for region in dict.fromkeys(level.region for level in found[1:]):
         for column in COLUMNS:
             points = [

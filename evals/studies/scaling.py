@@ -11,7 +11,6 @@ from catts.evals.studies.result import Clusters, Estimate, Line
 from catts.evals.studies.votes import Voted
 from catts.question import Question
 
-SIZES = (1, 2, 4, 8, 16, 32)
 COLUMNS = ("majority", "confidence-weighted", "CA-TTS", "CA-TTS vs majority")
 
 TITLE = "Scaling: accuracy against the number of samples"

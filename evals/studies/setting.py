@@ -1,12 +1,15 @@
 """What a study is made with, and the record of how it came about."""
 
+from itertools import pairwise
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from catts.evals.benchmarks.by_name import TaskName
 from catts.graph.context import Policy
 from catts.records import Record
+
+SIZES = (1, 2, 4, 8, 16, 32)
 
 
 class Setting(Record):
@@ -21,13 +24,24 @@ class Setting(Record):
     """The first so many questions; None for all."""
     base: str = "embedded"
     expert: str = "embedded"
+    calibrated_base: str | None = None
+    """Ablation: a second base, such as one trained with CDRL."""
     samples: int = Field(default=8, ge=1)
+    sizes: tuple[int, ...] = SIZES
+    """Scaling: numbers of samples, at least two, rising."""
     seed: int = Field(default=0, ge=0)
     concurrency: int = Field(default=16, ge=1)
     device: str | None = None
     store: Path = Path("runs/store.sqlite")
     skip_malformed: bool = False
     quiet: bool = False
+
+    @field_validator("sizes")
+    @classmethod
+    def _rising(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if len(sizes) < 2 or sizes[0] < 1 or any(b <= a for a, b in pairwise(sizes)):
+            raise ValueError("give two or more rising whole numbers, such as 1,2,4,8")
+        return sizes
 
 
 class Made(Record):

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from catts.errors import InputError
 from catts.evals.studies.result import Cell, Estimate, Line, StudyResult
 
-_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def as_table(result: StudyResult) -> Table:
@@ -42,7 +46,8 @@ def as_markdown(result: StudyResult) -> str:
 def plot(result: StudyResult, path: Path) -> None:
     """The curves with their intervals, those of one panel together, as PNG.
 
-    A name `panel: curve` puts a curve into a panel.
+    A name `panel: curve` puts a curve into a panel; a curve of one point is a point. Without curves
+    the table's accuracies are drawn, one under the other.
     """
     from matplotlib.figure import Figure
 
@@ -50,32 +55,97 @@ def plot(result: StudyResult, path: Path) -> None:
     for name in result.curves:
         panel, _, curve = name.rpartition(": ")
         panels.setdefault(panel, []).append(curve)
-    figure = Figure(figsize=(7 * max(1, len(panels)), 4.2), layout="constrained", dpi=130)
+    height = 4.2 if panels else 1.5 + 0.25 * len(result.lines)
+    figure = Figure(figsize=(7 * max(1, len(panels)), height), layout="constrained", dpi=130)
     for number, (panel, curves) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, len(panels), number, title=panel)
-        for colour, curve in zip(_COLOURS * len(curves), curves, strict=False):
+        for place, curve in enumerate(curves):
             points = result.curves[f"{panel}: {curve}" if panel else curve]
-            x = [x for x, _ in points]
-            axes.plot(x, [y.value for _, y in points], "o-", color=colour, label=curve)
-            low, high = [y.low for _, y in points], [y.high for _, y in points]
-            axes.fill_between(x, low, high, color=colour, alpha=0.15)
+            _draw(axes, curve, points, f"C{place % 10}", "osD^v"[place // 10 % 5])
         if result.log_x:
             axes.set_xscale("log", base=2)
-            axes.set_xticks([x for x, _ in points], [f"{x:g}" for x, _ in points])
+            ticks = sorted({x for curve in result.curves.values() for x, _ in curve})
+            axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
         axes.set(xlabel=result.axes[0], ylabel=result.axes[1])
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        if len(curves) > 6:
+            axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+        else:
+            axes.legend(fontsize=8)
+    if not panels:
+        _forest(figure, result.lines)
     figure.savefig(path)
 
 
+def _draw(
+    axes: "Axes", name: str, points: Sequence[tuple[float, Estimate]], colour: str, marker: str
+) -> None:
+    x, cells = [x for x, _ in points], [y for _, y in points]
+    y = [cell.value for cell in cells]
+    if len(points) == 1:
+        axes.errorbar(x, y, _reach(cells), fmt=marker, color=colour, label=name, elinewidth=0.8)
+    else:
+        axes.plot(x, y, f"{marker}-", color=colour, label=name)
+        axes.fill_between(
+            x, [cell.low for cell in cells], [cell.high for cell in cells], color=colour, alpha=0.15
+        )
+
+
+def _reach(cells: Sequence[Estimate]) -> list[list[float]]:
+    """How far the intervals reach down and up; an estimate may lie a digit outside its own."""
+    return [
+        [max(0.0, cell.value - cell.low) for cell in cells],
+        [max(0.0, cell.high - cell.value) for cell in cells],
+    ]
+
+
+def _forest(figure: "Figure", lines: Sequence[Line]) -> None:
+    axes = figure.add_subplot(1, 1, 1)
+    groups = list(dict.fromkeys(line.group for line in lines))
+    shown = [(line, y) for line in lines if isinstance(y := line.cells.get("accuracy"), Estimate)]
+    for group in groups:
+        colour = f"C{groups.index(group) % 10}"
+        places = [place for place, (line, _) in enumerate(shown) if line.group == group]
+        values = [shown[place][1] for place in places]
+        x = [value.value for value in values]
+        axes.errorbar(x, places, xerr=_reach(values), fmt="o", color=colour, label=group)
+    axes.set_yticks(range(len(shown)), [line.label for line, _ in shown])
+    axes.invert_yaxis()
+    axes.set(xlabel="accuracy")
+    axes.grid(alpha=0.3)
+    if any(groups):
+        figure.legend(fontsize=8, loc="outside upper center")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that a study is to be written into.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make {folder}: {error.strerror}; choose another --out") from error
+
+
 def write(result: StudyResult, folder: Path) -> None:
-    """Write STUDY.json, STUDY.md and, where there are curves, STUDY.png into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write STUDY.json, STUDY.md and STUDY.png into `folder`.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    make_folder(folder)
     name = result.made.study
-    (folder / f"{name}.json").write_text(f"{result.model_dump_json(indent=1)}\n", "utf-8")
-    (folder / f"{name}.md").write_text(as_markdown(result), "utf-8")
-    if result.curves:
+    try:
+        (folder / f"{name}.json").write_text(f"{result.model_dump_json(indent=1)}\n", "utf-8")
+        (folder / f"{name}.md").write_text(as_markdown(result), "utf-8")
         plot(result, folder / f"{name}.png")
+    except OSError as error:
+        raise InputError(
+            f"cannot write into {folder}: {error.strerror}; choose another --out (what the models "
+            "said is stored, and the same command is quick)"
+        ) from error
 
 
 def _grouped(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
@@ -83,7 +153,7 @@ def _grouped(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
 
 
 def _styled(column: str, cell: Cell) -> str:
-    sure = isinstance(cell, Estimate) and column.startswith("vs ") and cell.low * cell.high > 0
+    sure = isinstance(cell, Estimate) and "vs " in column and cell.low * cell.high > 0
     return f"[bold]{_text(cell)}[/bold]" if sure else _text(cell)
 
 

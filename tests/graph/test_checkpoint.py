@@ -1,5 +1,6 @@
 """Runs that are stored, killed, resumed, and resumed wrongly."""
 
+import asyncio
 import logging
 import signal
 import subprocess
@@ -131,6 +132,31 @@ async def test_checkpoints_are_small_whatever_the_image(tmp_path: Path) -> None:
     assert abs(sizes["large"] - sizes["small"]) < 2_000
 
 
+async def test_each_step_is_stored_before_the_next_one_begins(picture: Image.Image) -> None:
+    stored: list[set[str]] = []
+
+    class Slow(InMemorySaver):
+        async def aput(self, config: Any, checkpoint: Any, *rest: Any) -> Any:
+            await asyncio.sleep(0.05)
+            told = await super().aput(config, checkpoint, *rest)
+            stored.append({run.node for run in checkpoint["channel_values"].get("runs", ())})
+            return told
+
+    class Watching(ScriptedExpert):
+        async def _act(self, role: str) -> None:
+            await super()._act(role)
+            at_call[role] = stored[-1]
+
+    at_call: dict[str, set[str]] = {}
+    expert = Watching(order=("voter", "critic", "self_check"))
+    await answer(picture, "?", context=context(expert=expert), checkpointer=Slow(), config=THREAD)
+    assert at_call == {
+        "planner": {"sampler"},
+        "voter": {"sampler", "planner"},
+        "critic": {"sampler", "planner", "voter"},
+    }
+
+
 def run_program(folder: Path, die_in: str, routing: str = "paper") -> Any:
     program = Path(__file__).parent / "sqlite_run.py"
     arguments = [folder / "runs.sqlite", folder / "images", folder / "log", die_in, routing]
@@ -210,6 +236,25 @@ async def test_a_defect_mended_resumes_where_it_stood(
     whole = await answer(picture, "?", context=context(routing=routing))
     assert trace.ballots == whole.ballots
     assert "sample" not in engine.calls
+
+
+async def test_a_resumed_run_words_the_answer_as_the_stored_reanswer_did(
+    saver: BaseCheckpointSaver[Any], picture: Image.Image
+) -> None:
+    images = ImageStore()
+    defect = ScriptedEngine(reanswer="12 cm", contrast="7", fail={"contrast": KeyError("bug")})
+    with pytest.raises(NodeFailedError):
+        await answer(
+            picture, "?", context=context(defect, images=images, tau2=2.0),
+            checkpointer=saver, config=THREAD,
+        )  # fmt: skip
+    mended = ScriptedEngine(reanswer="12 cm", contrast="7")
+    trace = await answer(
+        picture, "?", context=context(mended, images=images, tau2=2.0),
+        checkpointer=saver, config=THREAD,
+    )  # fmt: skip
+    assert mended.calls == ["contrast"]
+    assert (trace.answer, trace.answer_text) == ("12 cm", "12 cm")
 
 
 async def test_a_defect_in_the_sampler_resumes_too(

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import math
 
 import pytest
@@ -90,6 +92,14 @@ def test_the_fingerprint_covers_models_and_policy_and_nothing_else() -> None:
         fingerprint(routing="paper"),
     ]
     assert len(set(variants)) == len(variants)
+
+
+def test_the_fingerprint_is_the_hash_of_sorted_json_so_stored_threads_can_go_on() -> None:
+    context = Context.of(ScriptedEngine(fingerprint="e"), ScriptedExpert(), seed=3)
+    policy = json.loads(context.policy.model_dump_json())
+    parts = {"policy": dict(reversed(policy.items())), "expert": context.expert.fingerprint}
+    text = json.dumps(parts | {"engine": "e"}, sort_keys=True)
+    assert context.fingerprint == hashlib.sha256(text.encode()).hexdigest()
 
 
 async def test_closing_closes_the_models() -> None:

@@ -18,11 +18,11 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents.protocol import Usage
-from catts.errors import ImageError, InputError, ModelSpecError, RoleError
+from catts.errors import EngineError, ImageError, InputError, ModelSpecError, RoleError
 from catts.graph import opening
 from catts.graph.build import build_graph
 from catts.graph.context import Context
-from catts.graph.embed import answer, answer_sync
+from catts.graph.embed import answer, answer_sync, summary
 from catts.graph.events import Answered, BallotCast, Event, Failed, Routed, parse_event
 from catts.graph.node import as_node
 from catts.graph.opening import open_context
@@ -43,7 +43,7 @@ def test_the_synchronous_call(picture: Image.Image) -> None:
 
 
 async def test_the_synchronous_call_refuses_a_running_loop(picture: Image.Image) -> None:
-    with pytest.raises(InputError, match="await answer"):
+    with pytest.raises(InputError, match=r"^an event loop is running here: write `await answer\("):
         answer_sync(picture, "?", context=context())
 
 
@@ -85,6 +85,8 @@ async def test_objects_may_stand_for_base_and_expert(picture: Image.Image) -> No
         ([], "?", {}, "no image"),
         (None, "?", {"choices": ["x"] * 27}, "up to 26"),
         (None, "?", {"samples": 3}, "not both"),
+        (None, "?", {"base": ScriptedEngine()}, "not both"),
+        (None, "?", {"expert": ScriptedExpert()}, "not both"),
     ],
 )
 async def test_what_cannot_be_used_is_an_input_error(
@@ -92,6 +94,22 @@ async def test_what_cannot_be_used_is_an_input_error(
 ) -> None:
     with pytest.raises(InputError, match=message):
         await answer(picture if image is None else image, question, context=context(), **options)
+
+
+async def test_a_run_in_one_line(picture: Image.Image) -> None:
+    whole = await answer(picture, "?", context=context())
+    assert summary(whole) == "3 (54% of the votes)"
+    two = {"voter": RoleError("voter", "no"), "critic": RoleError("critic", "no")}
+    failed = await answer(picture, "?", context=context(expert={"fail": two}))
+    assert summary(failed) == "3 (73% of the votes); failed: voter, critic"
+    broken = Context.of(ScriptedEngine(fail={"sample": EngineError("no")}), ScriptedExpert())
+    none = await answer(picture, "?", context=broken)
+    assert summary(none) == "no answer (the base model produced nothing); failed: sampler"
+
+
+async def test_a_smaller_limit_on_steps_ends_no_run(picture: Image.Image) -> None:
+    trace = await answer(picture, "?", context=context(), config={"recursion_limit": 3})
+    assert trace.answer == "3"
 
 
 async def test_events_tell_the_whole_run(picture: Image.Image) -> None:
@@ -254,8 +272,9 @@ async def test_a_tool_tells_the_agent_what_went_wrong(tmp_path: Path) -> None:
     told = await tool.ainvoke({"image": "notes.txt", "question": "?"})
     assert told.startswith("notes.txt is not an image")
     assert str(tmp_path) not in told
-    with pytest.raises(InputError, match="no folder"):
+    with pytest.raises(InputError) as caught:
         as_tool(context(), tmp_path / "none")
+    assert str(caught.value) == f"there is no folder {tmp_path / 'none'}; make it, or name another"
 
 
 def test_the_picture_shows_the_nodes_and_no_plumbing() -> None:

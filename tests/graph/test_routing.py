@@ -149,6 +149,43 @@ def test_a_decision_gives_the_numbers_that_it_saw() -> None:
     assert (planned.rule, planned.numbers) == ("plan", {"share": 0.8})
 
 
+def test_a_decision_says_in_words_why_it_was_taken() -> None:
+    plan = PlanRecord(order=("critic", "voter", "self_check"), source="planner")
+    critique = CritiqueRecord(text="no", answer="3")
+    modules: tuple[Worker, ...] = ("voter", "critic", "self_check")
+    fitted = Policy(confidence_map=FITTED, reflect_below=0.5)
+    paper, parallel = Policy(routing="paper"), Policy(routing="parallel")
+    unasked = State(question=Question(text="?"))
+    assert [
+        decide_route(unasked, paper).reason,
+        decide_route(state(said=((None, 1.0),)), paper).reason,
+        decide_route(state(), paper).reason,
+        decide_route(state("planner", plan=plan), paper).reason,
+        decide_route(state("planner", plan=plan), fitted).reason,
+        decide_route(state("planner", "critic", plan=plan, critique=critique), paper).reason,
+        decide_route(state("planner", *modules, plan=plan), paper).reason,
+        decide_route(state(), parallel).reason,
+        decide_route(state(*modules, critique=critique), parallel).reason,
+        decide_route(state(*modules), parallel).reason,
+    ] == [
+        "a question begins with its samples",
+        "no sample can vote",
+        "the expert orders the modules",
+        "next in the plan",
+        "next in the plan; no critic: the leader is right with probability 0.5",
+        "the critique is in",
+        "no module is left",
+        "the modules run side by side",
+        "the critique is in",
+        "every module has run",
+    ]
+    sure = Policy(confidence_map=FITTED, reflect_below=0.5, tau1=0.1, tau3=0.2)
+    assert decide_route(state("planner", plan=plan), sure).reason == (
+        "a lead of 0.60 exceeds the 0.30 to come; "
+        "no critic: the leader is right with probability 0.5"
+    )
+
+
 def test_the_rules_of_parallel() -> None:
     policy = Policy(routing="parallel")
     critique = CritiqueRecord(text="no", answer="3")

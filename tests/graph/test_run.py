@@ -430,6 +430,26 @@ async def test_attempts_are_a_setting() -> None:
     assert down.calls.count("contrast") == 1
 
 
+async def test_the_pauses_between_attempts_grow_from_a_fifth_of_a_second_to_five(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.extend([seconds] if seconds else [])
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    down = ScriptedEngine(fail={"contrast": ConnectionRefusedError("no server")})
+    trace = await run(down, attempts=8)
+    assert trace.failed_nodes == ("self_check",)
+    assert len(pauses) == 7
+    for attempt, pause in enumerate(pauses):
+        least = 0.2 * 2**attempt
+        assert min(least, 5.0) <= pause <= min(least + 1, 5.0), "up to a second is chance"
+
+
 @pytest.mark.parametrize("routing", ["paper", "parallel"])
 async def test_a_defect_ends_the_run_with_its_cause(routing: str) -> None:
     with pytest.raises(NodeFailedError, match="voter failed with KeyError") as caught:
@@ -624,3 +644,26 @@ async def test_a_vote_that_is_no_distribution_has_failed(told: tuple[float, ...]
     trace = await run(engine, Odd())
     assert trace.failed_nodes == ("voter",)
     assert trace.usage.expert_calls == 3, "and what it cost is counted"
+
+
+@pytest.mark.parametrize("where", ["enter", "result", "exit"])
+@pytest.mark.parametrize("node", ["sampler", "voter", "route", "decide"])
+async def test_what_an_observer_raises_comes_out_unchanged(node: str, where: str) -> None:
+    class Raising:
+        @asynccontextmanager
+        async def node(self, name: str, question: str) -> AsyncIterator[Any]:
+            faulty = name == node
+            if faulty and where == "enter":
+                raise KeyError("lost")
+
+            class Here:
+                def result(self, update: Mapping[str, object]) -> None:
+                    if faulty and where == "result":
+                        raise KeyError("lost")
+
+            yield Here()
+            if faulty and where == "exit":
+                raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        await run(observer=Raising())

@@ -38,6 +38,8 @@ from catts.answers.normalise import normalise
         (r"a\;b\quad c", "a b c"),
         (r"30^\circ", "30°"),
         (r"30^{ \circ }", "30°"),
+        (r"\cos{30^\circ}", r"\cos{30°}"),  # the brace is the cosine's
+        (r"\frac{x}{30^{\circ}}", r"\frac{x}{30°}"),
         (r"45\degree", "45°"),
         (r"x \approx 3", "x = 3"),
         (r"1, 2, \ldots, 9", "1, 2, ..., 9"),

@@ -1,0 +1,1 @@
+"""Reports: runs and studies as one HTML page that needs nothing beside itself."""

@@ -1,0 +1,1 @@
+"""Inspect tasks: the benchmarks, the graph as their solver, and the graders as their scorers."""

@@ -1,0 +1,84 @@
+"""`catts eval`: a benchmark through Inspect, killed and resumed without loss."""
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from catts.evals.tasks.running import Outcome
+
+Routing = Literal["paper", "planned", "parallel"]
+
+
+def evaluate(
+    task: Annotated[str, typer.Argument(help="embedded, mathvista, mathvision, mmstar or mmmu.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="The benchmark's files: file, folder or hub id [default: its own]."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the benchmark [default: the one it reports].")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many questions.")] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Runs of each question; each draws with a seed of its own.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    max_samples: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 16,
+    base: Annotated[str, typer.Option(help="Base model; see catts ask.")] = "embedded",
+    expert: Annotated[str, typer.Option(help="Expert; see catts ask.")] = "embedded",
+    expert_url: Annotated[
+        str | None, typer.Option(help="Address of an OpenAI-compatible server; see catts ask.")
+    ] = None,
+    routing: Annotated[Routing, typer.Option(help="See catts ask.")] = "planned",
+    samples: Annotated[int, typer.Option(min=1, help="Answers to draw for each question.")] = 8,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto, of local models.")] = None,
+    log_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the log; the same command goes on from what is there "
+            "[default: a folder of runs/evals named by the settings]."
+        ),
+    ] = None,
+    skip_malformed: Annotated[
+        bool, typer.Option(help="Leave malformed rows out, and count them.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Evaluate a benchmark; the same command resumes one that was killed. See it: inspect view."""
+    from catts.evals.need import need_evals
+
+    need_evals("inspect_ai")
+    from rich.console import Console
+
+    from catts.evals.tasks.running import as_table, run_task
+
+    settings: dict[str, Any] = {
+        "base": base,
+        "expert": expert,
+        "routing": routing,
+        "samples": samples,
+        "seed": seed,
+        "expert_url": expert_url,
+        "device": device,
+    }
+    outcome: Outcome = run_task(
+        task,
+        data=data,
+        split=split,
+        limit=limit,
+        epochs=epochs,
+        max_samples=max_samples,
+        skip_malformed=skip_malformed,
+        log_dir=log_dir,
+        quiet=json,
+        settings={name: value for name, value in settings.items() if value is not None},
+    )
+    if json:
+        typer.echo(json_module.dumps(outcome.plain()))
+    else:
+        Console().print(as_table(outcome))
+    if not outcome.complete:
+        raise typer.Exit(1)

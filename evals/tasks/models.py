@@ -1,0 +1,75 @@
+"""The models of a task: loaded once for a run, shared by all its samples, freed at its end."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from inspect_ai.hooks import Hooks, RunEnd, SampleEnd, hooks
+
+from catts.errors import InputError
+from catts.graph.context import Context
+from catts.graph.opening import open_context
+
+
+class _Opened:
+    """Contexts by the settings that they were opened with."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[str, Context] = {}
+        self._stack = AsyncExitStack()
+        self._lock: asyncio.Lock | None = None
+        self.refused: InputError | None = None
+        """Why the last context could not be opened; each further sample is told at once."""
+
+    @property
+    def used(self) -> bool:
+        """Whether a context is open."""
+        return bool(self._contexts)
+
+    async def get(self, settings: dict[str, Any]) -> Context:
+        """The context of these settings, opened by the first who asks."""
+        if self._lock is None:  # made in the running loop
+            self._lock = asyncio.Lock()
+        async with self._lock:
+            if self.refused is not None:
+                raise self.refused
+            key = repr(sorted(settings.items()))
+            if key not in self._contexts:
+                try:
+                    opened = open_context(**settings)
+                    self._contexts[key] = await self._stack.enter_async_context(opened)
+                except InputError as error:
+                    self.refused = error
+                    raise
+            return self._contexts[key]
+
+    async def aclose(self) -> None:
+        """Free all models; the next `get` opens new ones."""
+        self._contexts, self._lock = {}, None
+        await self._stack.aclose()
+
+
+OPENED = _Opened()
+
+
+ENDED: list[Callable[[], None]] = []
+"""Who is told whenever a sample has ended."""
+
+
+@hooks(name="catts", description="Frees the models of catts tasks at the end of a run.")
+class CattsHooks(Hooks):
+    """Frees the models when the run is over, and tells of samples that ended."""
+
+    def enabled(self) -> bool:
+        """Not where tasks of others run: then there is nothing to free and nobody to tell."""
+        return OPENED.used or bool(ENDED)
+
+    async def on_sample_end(self, data: SampleEnd) -> None:
+        """Tell."""
+        for tell in ENDED:
+            tell()
+
+    async def on_run_end(self, data: RunEnd) -> None:
+        """Free them."""
+        await OPENED.aclose()

@@ -1,0 +1,109 @@
+"""The graph's nodes as spans of Inspect's transcript, with what they decided and small pictures."""
+
+import base64
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from inspect_ai.log import transcript
+from inspect_ai.util import span
+from PIL.Image import Image, Resampling
+from pydantic import BaseModel
+
+from catts.graph.ledger import Ballot
+from catts.graph.nodes import render
+from catts.graph.records import ContrastRecord, Decision, NodeRun, SampleRecord
+
+SIDE = 224
+"""Longest side in pixels of a picture in a transcript."""
+
+_SOURCE = "catts"
+
+
+class TranscriptObserver:
+    """An observer for one sample: each node becomes a span of the transcript that is current.
+
+    Texts of models go in as data, which the viewer shows as they are; only captions and pictures of
+    ours are markdown.
+    """
+
+    def __init__(self, pictures: Sequence[Image]) -> None:
+        """`pictures` are the question's, from which the noised ones are made again."""
+        self._pictures = pictures
+
+    @asynccontextmanager
+    async def node(self, name: str, question: str) -> AsyncIterator["_Told"]:
+        """A span from the start to the end of node `name`; a failure is told in it."""
+        async with span(name, type="catts"):
+            told = _Told()
+            try:
+                yield told
+            except BaseException as error:
+                transcript().info(
+                    {"failed": type(error).__name__, "message": str(error)}, source=_SOURCE
+                )
+                raise
+            if told.facts:
+                transcript().info(told.facts, source=_SOURCE)
+            if told.checked is not None:
+                for noised, picture in zip(told.checked.noised, self._pictures, strict=True):
+                    caption = f"noised picture, t = {noised.t}"
+                    show_picture(caption, render(noised, picture))
+
+
+class _Told:
+    """What a node changes, as the transcript shows it."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {}
+        self.checked: ContrastRecord | None = None
+
+    def result(self, update: Mapping[str, object]) -> None:
+        """Keep the facts of the update that are new to a reader."""
+        self.facts = {name: _fact(value) for name, value in update.items() if value}
+        checked = update.get("self_check")
+        self.checked = checked if isinstance(checked, ContrastRecord) else None
+
+
+def show_picture(caption: str, picture: Image) -> None:
+    """Put a small copy of a picture into the transcript."""
+    transcript().info(f"{caption}\n\n![{caption}]({data_url(picture)})", source=_SOURCE)
+
+
+def data_url(picture: Image) -> str:
+    """The picture, scaled to `SIDE`, as a data URL: PNG where it is small, or else JPEG."""
+    small = picture.convert("RGB")
+    small.thumbnail((SIDE, SIDE), Resampling.BICUBIC)
+    kind, encoded = "png", _encoded(small, "PNG")
+    if len(encoded) > 40_000:
+        kind, encoded = "jpeg", _encoded(small, "JPEG")
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
+
+
+def _encoded(picture: Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format=kind)
+    return file.getvalue()
+
+
+def _fact(value: object) -> Any:
+    """A record as a reader wants it: the trace in the sample's store holds the rest."""
+    match value:
+        case SampleRecord():
+            return value.model_dump(mode="json", include={"answer", "confidence", "weight", "text"})
+        case ContrastRecord():
+            return {"method": value.method, **_fact(value.sample)}
+        case Ballot():
+            return f"{value.weight:+.4g} for {value.answer} ({value.source}: {value.reason})"
+        case Decision():
+            return {"to": ", ".join(value.to), "reason": value.reason, **value.numbers}
+        case NodeRun():
+            shown = {"status", "seconds", "attempts", "usage"}
+            return value.model_dump(mode="json", include=shown)
+        case BaseModel():
+            return value.model_dump(mode="json")
+        case tuple():
+            return [_fact(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,192 @@
+"""Inspect tasks on the shipped models: logs, spans, scorers, failures, the command."""
+
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inspect_ai import eval as inspect_eval
+from inspect_ai import score
+from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalLog, read_eval_log
+from inspect_ai.scorer import Score
+from typer.testing import CliRunner
+
+from catts.cli import app
+from catts.errors import BenchmarkError, EngineError, InputError
+from catts.evals.benchmarks.embedded import load_embedded
+from catts.evals.benchmarks.item import Item
+from catts.evals.tasks import _registry, tasks
+from catts.evals.tasks.models import OPENED
+from catts.evals.tasks.running import outcome_of, run_task
+from catts.evals.tasks.samples import asked, dataset, item_of
+from catts.evals.tasks.scorers import official, strict
+from catts.graph.trace import Trace
+
+NODES = {"sampler", "planner", "voter", "critic", "reanswer", "self_check", "route", "decide"}
+SHORT: dict[str, Any] = {"samples": 2, "routing": "paper"}
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> EvalLog:
+    """Three questions, two epochs, every module."""
+    folder = tmp_path_factory.mktemp("logs")
+    (made,) = inspect_eval(
+        tasks.embedded(first=3, **SHORT), model="none/none", epochs=2, log_dir=str(folder),
+        display="none", max_samples=6,
+    )  # fmt: skip
+    return read_eval_log(made.location)
+
+
+def test_an_item_survives_the_log() -> None:
+    item = Item(
+        id="7",
+        question="How long?",
+        choices=("5 min", "5 h"),
+        images=(),
+        answer="B",
+        question_type="multiple-choice",
+        answer_letter="B",
+        groups={"subject": "time"},
+        fields={"precision": 2, "answers": ["5 h"]},
+        evidence=((1, 2, 3, 4),),
+        origin="a.parquet, row 3",
+    )
+    (sample,) = dataset("t", [item])
+    again = Sample.model_validate_json(sample.model_dump_json())
+    assert item_of(again.metadata or {}) == item
+    assert (sample.target, sample.id) == ("B", "7")
+    assert sample.input == asked(item) == "How long?\n\n(A) 5 min (B) 5 h"
+    (drawn,) = load_embedded("test", 1).items
+    (sample,) = dataset("t", [drawn])
+    assert item_of(sample.metadata or {}) == replace(drawn, images=())
+    assert len(sample.model_dump_json()) < 2000, "no picture is in it"
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_the_log_holds_each_run_whole(log: EvalLog) -> None:
+    assert log.status == "success"
+    assert {(s.id, s.epoch) for s in log.samples or []} == {
+        (f"embedded/test/{i}", epoch) for i in range(3) for epoch in (1, 2)
+    }
+    for sample in log.samples or []:
+        trace = Trace.model_validate(sample.store["trace"])
+        assert trace.answer_text == sample.output.completion
+        assert trace.policy.seed == sample.epoch - 1
+        assert not OPENED.used, "the models are freed at the end of the run"
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_every_node_is_a_span_with_its_time_and_its_ballots(log: EvalLog) -> None:
+    for sample in log.samples or []:
+        trace = Trace.model_validate(sample.store["trace"])
+        begun = {e.id: e for e in sample.events if e.event == "span_begin" and e.type == "catts"}
+        ended = {e.id: e for e in sample.events if e.event == "span_end"}
+        assert {span.name for span in begun.values()} == NODES
+        told = [e for e in sample.events if e.event == "info" and e.span_id in begun]
+        for run in trace.usage.nodes:
+            (span,) = [s for s in begun.values() if s.name == run.node]
+            assert span.timestamp.timestamp() == pytest.approx(run.started, abs=0.2)
+            assert ended[span.id].timestamp.timestamp() == pytest.approx(run.ended, abs=0.2)
+            (facts,) = [e.data for e in told if e.span_id == span.id and isinstance(e.data, dict)]
+            source = {"sampler": "sample", "reanswer": "critic", "critic": ""}.get(
+                run.node, run.node
+            )
+            cast = [b for b in trace.ballots if b.source == source]
+            assert len(facts.get("ballots", ())) == len(cast)
+            assert facts["runs"][0]["usage"]["calls"] == run.usage.calls
+        decided = [e.data for e in told if begun[e.span_id].name == "route"]
+        assert [d["route"][0]["reason"] for d in decided] == [d.reason for d in trace.route]
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_the_transcript_shows_small_pictures_clean_and_noised(log: EvalLog) -> None:
+    attachments = (log.samples or [])[0].attachments
+    text = (log.samples or [])[0].model_dump_json()
+    assert "![picture 1]" in text
+    assert "![noised picture, t = " in text
+    assert all(len(value) < 60_000 for value in attachments.values())
+    assert len(text) < 150_000
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_a_log_is_graded_again_without_running_again(log: EvalLog) -> None:
+    (result,) = [r for r in (log.results.scores if log.results else []) if r.name == "strict"]
+    again = score(log, [strict(), official("mmmu")], action="overwrite", display="none")
+    assert again.results is not None
+    by_name = {s.name: s for s in again.results.scores}
+    assert by_name["strict"].metrics["accuracy"].value == result.metrics["accuracy"].value
+    assert {"accuracy", "stderr", "unparsed", "guessed"} <= set(by_name["official"].metrics)
+    for sample in again.samples or []:
+        assert sample.scores is not None
+        graded: Score = sample.scores["strict"]
+        assert graded.metadata is not None
+        assert graded.metadata["failed_nodes"] == []
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_a_run_with_a_failed_sample_never_looks_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from catts.agents.transformers_engine import TransformersEngine
+
+    asked_for, sample = [], TransformersEngine.sample
+
+    async def failing(self: Any, question: Any, *args: Any) -> Any:
+        asked_for.append(question.text)
+        if len(set(asked_for)) == 2 and question.text == asked_for[-1]:
+            raise EngineError("the GPU fell off")
+        return await sample(self, question, *args)
+
+    options: dict[str, Any] = {
+        "data": None, "split": None, "limit": 2, "epochs": 1, "max_samples": 1, "quiet": True,
+        "skip_malformed": False, "log_dir": tmp_path / "log", "settings": {"samples": 1},
+    }  # fmt: skip
+    monkeypatch.setattr(TransformersEngine, "sample", failing)
+    broken = run_task("embedded", **options)
+    assert (broken.completed, broken.total, broken.complete) == (1, 2, False)
+    assert "the GPU fell off" in broken.errors[0]
+    assert broken.plain()["complete"] is False
+    monkeypatch.setattr(TransformersEngine, "sample", sample)
+    mended = run_task("embedded", **options)
+    assert (mended.completed, mended.total, mended.errors) == (2, 2, ())
+
+
+def test_what_cannot_be_used_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "data": None, "split": None, "limit": 2, "epochs": 1, "max_samples": 1, "quiet": True,
+        "skip_malformed": False, "log_dir": tmp_path / "log",
+    }  # fmt: skip
+    with pytest.raises(BenchmarkError, match="no task nonsense"):
+        run_task("nonsense", **options, settings={})
+    with pytest.raises(InputError, match="no model at 'nowhere'"):
+        run_task("embedded", **options, settings={"base": "nowhere"})
+    with pytest.raises(BenchmarkError, match="no split dev"):
+        run_task("embedded", **options | {"split": "dev"}, settings={})
+
+
+def test_the_command_prints_json_alone(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app,
+        ["eval", "embedded", "--limit", "2", "--base", "nowhere", "--json", "--log-dir",
+         str(tmp_path / "log")],
+    )  # fmt: skip
+    assert result.exit_code != 0
+    assert result.stdout == ""
+
+
+def test_inspect_finds_the_tasks_by_name() -> None:
+    (point,) = [p for p in entry_points(group="inspect_ai") if p.name == "catts"]
+    assert point.load() is _registry
+    assert {"embedded", "mathvista", "mathvision", "mmstar", "mmmu"} <= set(_registry.__all__)
+
+
+def test_an_outcome_without_results_is_incomplete(log: EvalLog) -> None:
+    bare = log.model_copy(update={"results": None})
+    assert not outcome_of("embedded", bare).scores
