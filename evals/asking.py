@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from PIL.Image import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from catts.agents.protocol import Generation, SamplingParams
 from catts.evals.benchmarks.item import Item
+from catts.evals.progress import progress_bar
 from catts.evals.replay import StoredEngine, StoredExpert
 from catts.evals.store import Store
 from catts.graph.context import Context
@@ -88,19 +88,12 @@ class Asking:
     async def each(self, ask: Callable[[Item], Awaitable[_Result]], title: str) -> list[_Result]:
         """`ask` of every item, `concurrency` at a time, in order; the first error ends them all."""
         turn = asyncio.Semaphore(self.concurrency)
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            disable=self.quiet,
-        ) as progress:
-            bar = progress.add_task(title, total=len(self.items))
+        with progress_bar(title, len(self.items), quiet=self.quiet) as advance:
 
             async def one(item: Item) -> _Result:
                 async with turn:
                     result = await ask(item)
-                progress.advance(bar)
+                advance()
                 return result
 
             failed: BaseExceptionGroup[BaseException] | None = None

@@ -30,7 +30,7 @@ from catts.evals.metrics import (
 from catts.evals.modules import full_verdicts, reanswered
 from catts.evals.rows import Row, row, row_of
 from catts.evals.sight import NoisePoint, Sight
-from catts.evals.verdicts import Verdict, accuracy_of, keys_of, turned_right
+from catts.evals.verdicts import Verdict, accuracy_of, keys_of
 from catts.graph.context import Policy
 
 EASIEST = 1800
@@ -223,7 +223,7 @@ class Measurement:
         title = "re-answer, another's critique"
         others = reanswered(data, self._base, unsure, foreign, title=title)
         swapped = [replace(v, reanswer=a) for v, a in zip(unsure, others, strict=True)]
-        gains = [[[float(turned_right(v))] for v in under] for under in (unsure, swapped)]
+        gains = [[[float(v.turned)] for v in under] for under in (unsure, swapped)]
         net = paired_difference(*gains)
         return [
             row(group, "net share turned right", gains[0]),

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from catts.agents.expert import Candidate
 from catts.agents.protocol import Sample
-from catts.answers import AnswerKeys, extract_answer, is_correct
+from catts.answers import AnswerKeys, extract_answer, is_correct, read_together
 from catts.evals.items import Item
 from catts.graph.context import Policy
 from catts.graph.ledger import (
@@ -150,11 +150,4 @@ def read_rows(
 
 def keys_of(item: Item, samples: Sequence[Sample]) -> list[str | None]:
     """Keys of the samples' answers, None for one that holds none."""
-    said = [extract_answer(sample.text, item.question) for sample in samples]
-    keys = AnswerKeys(item.question, said)
-    return [None if words is None else keys.key(words) for words in said]
-
-
-def turned_right(verdict: Verdict) -> int:
-    """`Verdict.turned`, for statistics."""
-    return verdict.turned
+    return [found.key for found in read_together((s.text for s in samples), item.question)]

@@ -74,22 +74,11 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
                     attempt = trial.retry_state.attempt_number
                     _tell(runtime, Started(question=asked, node=name, attempt=attempt))
                     async with _span(context, name, asked) as span:
-                        with counted() as bill:
-                            try:
-                                limit = context.node_timeout
-                                done = await _in_time(name, work(state, context), limit)
-                            except _FORESEEN as error:
-                                failed = error
-                                spent += _fuller(_usage_of(error), bill.total)
-                                raise
-                            except (CattsError, GraphBubbleUp):
-                                raise
-                            except Exception as error:
-                                raise NodeFailedError(
-                                    f"{name} failed with {type(error).__name__}: {error}; this is "
-                                    "a defect of the model or expert given, or of catts"
-                                ) from error
-                        spent += _fuller(done.usage, bill.total)
+                        done, cost = await _tried(name, work(state, context), context.node_timeout)
+                        spent += cost
+                        if isinstance(done, Exception):
+                            failed = done
+                            raise done
                         run = clock.run(name, "ok", spent, attempt, done.replies)
                         update = done.update | {"runs": (run,)}
                         if span is not None:
@@ -155,6 +144,25 @@ def _transient(error: BaseException) -> bool:
             return True
         link = link.__cause__
     return False
+
+
+async def _tried(
+    name: Worker, work: Awaitable[Work], limit: float | None
+) -> tuple[Work | Exception, Usage]:
+    """What `work` made, or the foreseen way in which it failed; and what it cost either way."""
+    with counted() as bill:
+        try:
+            done = await _in_time(name, work, limit)
+        except _FORESEEN as error:
+            return error, _fuller(_usage_of(error), bill.total)
+        except (CattsError, GraphBubbleUp):
+            raise
+        except Exception as error:
+            raise NodeFailedError(
+                f"{name} failed with {type(error).__name__}: {error}; this is a defect of the "
+                "model or expert given, or of catts"
+            ) from error
+    return done, _fuller(done.usage, bill.total)
 
 
 async def _in_time(name: Worker, work: Awaitable[Work], limit: float | None) -> Work:

@@ -12,7 +12,7 @@ from PIL.Image import Image, Resampling
 
 from catts.agents.expert import Vote
 from catts.agents.protocol import Sample, Usage
-from catts.answers import AnswerKeys, extract_answer
+from catts.answers import AnswerKeys, extract_answer, read_together
 from catts.errors import EngineError, RoleError
 from catts.graph.context import Context, Policy
 from catts.graph.ledger import (
@@ -182,26 +182,26 @@ def read_samples(
     samples: Sequence[Sample], question: Question, policy: Policy
 ) -> tuple[SampleRecord, ...]:
     """Completions as they enter the vote: their answers' keys, confidences, weights."""
-    said = [extract_answer(sample.text, question) for sample in samples]
-    keys = AnswerKeys(question, said)
-    return tuple(_record(s, words, keys, policy) for s, words in zip(samples, said, strict=True))
+    found = read_together((sample.text for sample in samples), question)
+    return tuple(_record(s, *read, policy) for s, read in zip(samples, found, strict=True))
 
 
 def read_beside(
     samples: Sequence[SampleRecord], sample: Sample, question: Question, policy: Policy
 ) -> SampleRecord:
     """A later completion beside the `samples` that have been read: it joins their candidates."""
+    said = extract_answer(sample.text, question)
     keys = AnswerKeys(question, (other.said for other in samples))
-    return _record(sample, extract_answer(sample.text, question), keys, policy)
+    return _record(sample, said, None if said is None else keys.key(said), policy)
 
 
-def _record(sample: Sample, said: str | None, keys: AnswerKeys, policy: Policy) -> SampleRecord:
+def _record(sample: Sample, said: str | None, key: str | None, policy: Policy) -> SampleRecord:
     confidence = sample.confidence.get(policy.confidence_kind)
     return SampleRecord(
         text=sample.text,
         token_ids=sample.token_ids,
         finish_reason=sample.finish_reason,
-        answer=None if said is None else keys.key(said),
+        answer=key,
         said=said,
         confidence=confidence,
         confidence_kind=policy.confidence_kind,

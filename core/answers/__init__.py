@@ -8,7 +8,7 @@ in a process that is ended after a second.
 
 from catts.answers.equivalence import Comparison, compare, equivalent, is_correct
 from catts.answers.extraction import extract_answer
-from catts.answers.keys import AnswerKeys
+from catts.answers.keys import AnswerKeys, read_together
 from catts.answers.reading import canonical
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "equivalent",
     "extract_answer",
     "is_correct",
+    "read_together",
 ]

@@ -1,10 +1,28 @@
 """One key for each candidate among the answers to a question, units told apart."""
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
+from catts.answers.extraction import extract_answer
 from catts.answers.reading import choice_of, read
 from catts.answers.units import refines, units_agree
 from catts.question import Question
+
+
+class Found(NamedTuple):
+    """What a completion says."""
+
+    said: str | None
+    """The answer as it was written; None when none can be read."""
+    key: str | None
+    """The key of its votes beside the other completions; None with `said`."""
+
+
+def read_together(texts: Iterable[str], question: Question) -> list[Found]:
+    """The answers of completions of one question, each with its key beside the others."""
+    said = [extract_answer(text, question) for text in texts]
+    keys = AnswerKeys(question, said)
+    return [Found(words, None if words is None else keys.key(words)) for words in said]
 
 
 class AnswerKeys:

@@ -16,7 +16,7 @@ class RunCard:
     """What people call the question; unique among the cards of a file."""
     trace: Trace
     pictures: tuple[bytes, ...] = ()
-    """PNG or JPEG thumbnails (see `catts.evals.pages.pictures.thumbnail`) of the question's
+    """PNG or JPEG thumbnails (see `catts.evals.small_picture.thumbnail`) of the question's
     pictures, in its order; empty where nobody has them."""
     noised: tuple[bytes, ...] = ()
     """The same of what the self-check saw."""

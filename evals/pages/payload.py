@@ -9,8 +9,8 @@ from catts.confidence import ConfidenceKind
 from catts.evals.pages.ballots import Filling, Names
 from catts.evals.pages.cards import RunCard
 from catts.evals.pages.cost import cost
-from catts.evals.pages.pictures import data_uri
 from catts.evals.pages.text import clean, finite, number, short
+from catts.evals.small_picture import data_uri
 from catts.graph.ledger import sample_ballots
 from catts.graph.records import SampleRecord
 from catts.graph.trace import Trace

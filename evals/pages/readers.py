@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from catts.errors import ReportError
 from catts.evals.pages.cards import RunCard, Runs, Section
-from catts.evals.pages.pictures import PictureFolder, share_of_budget, thumbnail
+from catts.evals.pages.pictures import PictureFolder, share_of_budget
+from catts.evals.small_picture import thumbnail
 from catts.evals.studies.result import StudyResult
 from catts.graph.nodes import render
 from catts.graph.records import NoisedImage

@@ -8,7 +8,7 @@ from itertools import groupby
 from catts.evals.pages.axis import Axis
 from catts.evals.pages.figure import figures
 from catts.evals.pages.text import escape, number
-from catts.evals.studies.result import Cell, Estimate, StudyResult
+from catts.evals.studies.result import Cell, Estimate, StudyResult, leaves_out_zero
 
 _DRAWN = 150
 """Pixels across of an interval that is drawn in the table."""
@@ -88,8 +88,7 @@ def _rows(result: StudyResult, columns: Sequence[_Column], across: int) -> Itera
 def _cell(column: _Column, cell: Cell) -> str:
     if not isinstance(cell, Estimate):
         return f'<td class="value">{_plain(cell)}</td>' + "<td></td>" * (column.cells - 1)
-    # as in the terminal: a difference whose interval leaves 0 out
-    sure = column.name.startswith("vs ") and cell.low * cell.high > 0
+    sure = leaves_out_zero(column.name, cell)
     return (
         f'<td class="value{" sure" if sure else ""}">{number(cell.value)}</td>'
         f'<td class="interval">{number(cell.low)} to {number(cell.high)}</td>'

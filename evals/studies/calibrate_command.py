@@ -2,13 +2,12 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from catts.evals.studies.calibrate import Calibration
-    from catts.evals.studies.setting import Setting
 
 
 def calibrate(
@@ -66,10 +65,11 @@ def calibrate(
     from catts.evals.studies.calibrate_show import describe
     from catts.evals.studies.card_place import card_folder, check_place
     from catts.evals.studies.lab import open_lab
+    from catts.evals.studies.setting import checked_setting
 
     need_evals()
     known = {str(name): its for name, its in VALIDATION.items()}
-    setting = _setting(
+    setting = checked_setting(
         task=task,
         data=data,
         split=split or known.get(task),
@@ -105,16 +105,3 @@ def calibrate(
     else:
         Console().print(*describe(fitted))
     typer.echo(f"card: {folder / CARD_NAME}", err=json)
-
-
-def _setting(**values: Any) -> "Setting":
-    from pydantic import ValidationError
-
-    from catts.errors import InputError
-    from catts.evals.studies.setting import Setting
-    from catts.records import first_problem
-
-    try:
-        return Setting(**values)
-    except ValidationError as error:
-        raise InputError(first_problem(error)) from error

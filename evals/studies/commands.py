@@ -129,20 +129,13 @@ def _run(
     json: bool,
     **setting: Any,
 ) -> None:
-    from pydantic import ValidationError
     from rich.console import Console
 
-    from catts.errors import InputError
     from catts.evals.studies.lab import open_lab
-    from catts.evals.studies.setting import Setting
+    from catts.evals.studies.setting import checked_setting
     from catts.evals.studies.show import as_table, make_folder, write
-    from catts.records import first_problem
 
-    try:
-        chosen = Setting(**setting)
-    except ValidationError as error:
-        raise InputError(first_problem(error)) from error
-
+    chosen = checked_setting(**setting)
     make_folder(out)  # before hours of asking rather than behind them
 
     async def run() -> "StudyResult":

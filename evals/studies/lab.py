@@ -72,6 +72,7 @@ class Lab:
         *,
         curves: Curves | None = None,
         axes: tuple[str, str] = ("", ""),
+        log_x: bool = False,
     ) -> StudyResult:
         """The study's result, with how it came about."""
         context, setting = self.context, self.setting
@@ -102,6 +103,7 @@ class Lab:
             notes=(*notes, *told),
             curves=curves or {},
             axes=axes,
+            log_x=log_x,
         )
 
 

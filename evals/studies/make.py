@@ -56,11 +56,10 @@ async def make_scaling(lab: Lab) -> StudyResult:
         )
         for way in scaling.COLUMNS[:3]
     }
-    made = lab.result(
+    return lab.result(
         "scaling", scaling.TITLE, scaling.COLUMNS, lines, scaling.NOTES,
-        curves=curves, axes=("samples n", "accuracy"),
+        curves=curves, axes=("samples n", "accuracy"), log_x=True,
     )  # fmt: skip
-    return made.model_copy(update={"log_x": True})
 
 
 async def make_probing(lab: Lab) -> StudyResult:

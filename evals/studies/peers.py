@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from catts.agents.protocol import Generation
-from catts.answers import AnswerKeys, extract_answer
+from catts.answers import read_together
 from catts.evals import peers as methods
 from catts.evals.benchmarks.item import Item
 from catts.evals.graders.strict import strict
@@ -66,9 +66,8 @@ def published(why: str) -> Tuned:
 
 def question_of(item: Item, generation: Generation) -> Question:
     """A question's samples as the methods take them; blocks while answers are graded."""
-    said = [extract_answer(s.text, item.text_question) for s in generation.samples]
-    keys = AnswerKeys(item.text_question, said)
-    named = [None if words is None else keys.key(words) for words in said]
+    texts = (sample.text for sample in generation.samples)
+    named = [found.key for found in read_together(texts, item.text_question)]
     right: dict[str, bool] = {}
     for key, sample in zip(named, generation.samples, strict=True):
         if key is not None and key not in right:

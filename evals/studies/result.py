@@ -41,6 +41,11 @@ class Estimate(Record):
 Cell = Estimate | float | int | str | None
 
 
+def leaves_out_zero(column: str, cell: Cell) -> bool:
+    """Whether a cell is a difference, of a column `... vs ...`, whose interval leaves 0 out."""
+    return isinstance(cell, Estimate) and "vs " in column and cell.low * cell.high > 0
+
+
 class Line(Record):
     """One line of a table."""
 

@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
+from catts.errors import InputError
 from catts.evals.benchmarks.by_name import TaskName
 from catts.graph.context import Policy
-from catts.records import Record
+from catts.records import Record, first_problem
 
 SIZES = (1, 2, 4, 8, 16, 32)
 
@@ -42,6 +44,18 @@ class Setting(Record):
         if len(sizes) < 2 or sizes[0] < 1 or any(b <= a for a, b in pairwise(sizes)):
             raise ValueError("give two or more rising whole numbers, such as 1,2,4,8")
         return sizes
+
+
+def checked_setting(**values: Any) -> Setting:
+    """The setting of a command's options.
+
+    Raises:
+        InputError: one of them is out of range.
+    """
+    try:
+        return Setting(**values)
+    except ValidationError as error:
+        raise InputError(first_problem(error)) from error
 
 
 class Made(Record):

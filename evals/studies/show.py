@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from catts.errors import InputError
-from catts.evals.studies.result import Cell, Estimate, Line, StudyResult
+from catts.evals.studies.result import Cell, Estimate, Line, StudyResult, leaves_out_zero
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,8 +153,7 @@ def _grouped(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
 
 
 def _styled(column: str, cell: Cell) -> str:
-    sure = isinstance(cell, Estimate) and "vs " in column and cell.low * cell.high > 0
-    return f"[bold]{_text(cell)}[/bold]" if sure else _text(cell)
+    return f"[bold]{_text(cell)}[/bold]" if leaves_out_zero(column, cell) else _text(cell)
 
 
 def _text(cell: Cell) -> str:

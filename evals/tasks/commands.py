@@ -48,9 +48,11 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Evaluate a benchmark; the same command resumes one that was killed. See it: inspect view."""
+    from catts.agents.commands import quiet_loading
     from catts.evals.need import need_evals
 
     need_evals("inspect_ai")
+    quiet_loading(base, expert)
     from rich.console import Console
 
     from catts.evals.tasks.running import as_table, run_task

@@ -1,15 +1,20 @@
 """The models of a task: loaded once for a run, shared by all its samples, freed at its end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 from inspect_ai.hooks import Hooks, RunEnd, SampleEnd, hooks
 
-from catts.errors import InputError
 from catts.graph.context import Context
 from catts.graph.opening import open_context
+
+
+def model_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task's context is opened with."""
+    # a bench waits for its turn: a question of many under way is not late
+    return {"node_timeout": None, **given}
 
 
 class _Opened:
@@ -19,8 +24,6 @@ class _Opened:
         self._contexts: dict[str, Context] = {}
         self._stack = AsyncExitStack()
         self._lock: asyncio.Lock | None = None
-        self.refused: InputError | None = None
-        """Why the last context could not be opened; each further sample is told at once."""
 
     @property
     def used(self) -> bool:
@@ -32,16 +35,10 @@ class _Opened:
         if self._lock is None:  # made in the running loop
             self._lock = asyncio.Lock()
         async with self._lock:
-            if self.refused is not None:
-                raise self.refused
             key = repr(sorted(settings.items()))
             if key not in self._contexts:
-                try:
-                    opened = open_context(**settings)
-                    self._contexts[key] = await self._stack.enter_async_context(opened)
-                except InputError as error:
-                    self.refused = error
-                    raise
+                opened = open_context(**settings)
+                self._contexts[key] = await self._stack.enter_async_context(opened)
             return self._contexts[key]
 
     async def aclose(self) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
@@ -12,14 +11,14 @@ from typing import Any
 
 from inspect_ai import eval_set
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log_sample_summaries
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from catts.errors import BenchmarkError, CattsError
 from catts.evals.benchmarks.by_name import TASKS, TaskName
+from catts.evals.progress import progress_bar
 from catts.evals.tasks import tasks
-from catts.evals.tasks.models import ENDED, OPENED
+from catts.evals.tasks.models import ENDED, OPENED, model_settings
+from catts.graph.blocking import block_on
 
 
 @dataclass(frozen=True)
@@ -80,42 +79,38 @@ def run_task(
     told = json.dumps([name, epochs, options], sort_keys=True).encode()
     folder = log_dir or Path("runs/evals") / f"{name}-{hashlib.sha256(told).hexdigest()[:8]}"
     made = getattr(tasks, known)(**options)
-    OPENED.refused = None
-    total = len(made.dataset) * epochs
-    with _progress(name, total, folder, quiet=quiet):
-        _, logs = eval_set(
-            [made],
-            log_dir=str(folder),
-            model="none/none",
-            epochs=epochs,
-            max_samples=max_samples,
-            # writing copies the whole log; what is not in it yet comes back from Inspect's buffer
-            log_buffer=max(1, total // 50),
-            retry_attempts=0,
-            # its own display shows scores before it says how many samples failed
-            display="none",
-            log_level="error",
-        )
-    if OPENED.refused is not None:
-        raise OPENED.refused
+    total, written = len(made.dataset) * epochs, _written(folder)
+    try:
+        if written < total:
+            # what cannot be loaded is told here, and not by every sample
+            block_on(OPENED.get(model_settings(settings)))
+        with _told(name, total, written, quiet=quiet):
+            _, logs = eval_set(
+                [made],
+                log_dir=str(folder),
+                model="none/none",
+                epochs=epochs,
+                max_samples=max_samples,
+                # writing copies the whole log; Inspect's buffer gives back what is not in it yet
+                log_buffer=max(1, total // 50),
+                retry_attempts=0,
+                retry_immediate=False,
+                # its own display shows scores before it says how many samples failed
+                display="none",
+                log_level="error",
+            )
+    finally:
+        block_on(OPENED.aclose())
     if not logs or (logs[0].results is None and not logs[0].samples):
         raise CattsError(f"the run in {folder} ended without a result; look at its log")
     return outcome_of(name, logs[0])
 
 
 @contextmanager
-def _progress(name: str, total: int, folder: Path, *, quiet: bool) -> Iterator[None]:
+def _told(title: str, total: int, written: int, *, quiet: bool) -> Iterator[None]:
     """A bar of samples that ended, also before a kill; Inspect's own words go nowhere."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
-        disable=quiet,
-    ) as progress:
-        bar = progress.add_task(name, total=total, completed=_written(folder))
-        ENDED.append(lambda: progress.advance(bar))
+    with progress_bar(title, total, done=written, quiet=quiet) as advance:
+        ENDED.append(advance)
         try:
             with redirect_stdout(io.StringIO()):
                 yield

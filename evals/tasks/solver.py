@@ -9,9 +9,10 @@ from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, ModelOu
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from catts.errors import EngineError
+from catts.evals.small_picture import data_uri, thumbnail
 from catts.evals.tasks.models import OPENED
 from catts.evals.tasks.samples import asked, loaded_benchmark
-from catts.evals.tasks.spans import TranscriptObserver, data_url, show_picture
+from catts.evals.tasks.spans import MOST, TranscriptObserver, show_picture
 from catts.graph.embed import answer
 
 TRACE = "trace"
@@ -43,7 +44,7 @@ def catts(source: Mapping[str, Any], settings: Mapping[str, Any]) -> Solver:
         )
         for number, picture in enumerate(pictures, start=1):
             show_picture(f"picture {number}", picture)
-        shown = [ContentImage(image=data_url(picture)) for picture in pictures]
+        shown = [ContentImage(image=data_uri(thumbnail(picture, MOST))) for picture in pictures]
         state.messages = [ChatMessageUser(content=[ContentText(text=asked(item)), *shown])]
         trace = await answer(pictures, item.question, choices=item.choices, context=held)
         state.store.set(TRACE, trace.model_dump(mode="json"))

@@ -1,22 +1,21 @@
 """The graph's nodes as spans of Inspect's transcript, with what they decided and small pictures."""
 
-import base64
-import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from inspect_ai.log import transcript
 from inspect_ai.util import span
-from PIL.Image import Image, Resampling
+from PIL.Image import Image
 from pydantic import BaseModel
 
+from catts.evals.small_picture import data_uri, thumbnail
 from catts.graph.ledger import Ballot
 from catts.graph.nodes import render
 from catts.graph.records import ContrastRecord, Decision, NodeRun, SampleRecord
 
-SIDE = 224
-"""Longest side in pixels of a picture in a transcript."""
+MOST = 40_000
+"""Bytes of a picture in a transcript."""
 
 _SOURCE = "catts"
 
@@ -49,7 +48,7 @@ class TranscriptObserver:
             if told.checked is not None:
                 for noised, picture in zip(told.checked.noised, self._pictures, strict=True):
                     caption = f"noised picture, t = {noised.t}"
-                    show_picture(caption, render(noised, picture))
+                    show_picture(caption, render(noised, picture), noised=True)
 
 
 class _Told:
@@ -66,25 +65,10 @@ class _Told:
         self.checked = checked if isinstance(checked, ContrastRecord) else None
 
 
-def show_picture(caption: str, picture: Image) -> None:
+def show_picture(caption: str, picture: Image, *, noised: bool = False) -> None:
     """Put a small copy of a picture into the transcript."""
-    transcript().info(f"{caption}\n\n![{caption}]({data_url(picture)})", source=_SOURCE)
-
-
-def data_url(picture: Image) -> str:
-    """The picture, scaled to `SIDE`, as a data URL: PNG where it is small, or else JPEG."""
-    small = picture.convert("RGB")
-    small.thumbnail((SIDE, SIDE), Resampling.BICUBIC)
-    kind, encoded = "png", _encoded(small, "PNG")
-    if len(encoded) > 40_000:
-        kind, encoded = "jpeg", _encoded(small, "JPEG")
-    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
-
-
-def _encoded(picture: Image, kind: str) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, format=kind)
-    return file.getvalue()
+    small = data_uri(thumbnail(picture, MOST, noised=noised))
+    transcript().info(f"{caption}\n\n![{caption}]({small})", source=_SOURCE)
 
 
 def _fact(value: object) -> Any:

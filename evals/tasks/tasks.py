@@ -5,6 +5,7 @@ from typing import Any
 from inspect_ai import Task, task
 
 from catts.evals.benchmarks.by_name import TaskName
+from catts.evals.tasks.models import model_settings
 from catts.evals.tasks.samples import dataset, loaded_benchmark
 from catts.evals.tasks.scorers import has_official, official, strict
 from catts.evals.tasks.solver import catts
@@ -76,7 +77,7 @@ def benchmark_task(
     return Task(
         name=name,
         dataset=dataset(name, loaded.items),
-        solver=catts(source, {"node_timeout": None, **settings}),
+        solver=catts(source, model_settings(settings)),
         scorer=scorers if labelled else None,
         # all samples run; where one failed the log is no success, and a resumed run asks it again
         fail_on_error=True,

@@ -12,7 +12,7 @@ from catts.evals.choosing import best_acceptance, best_reflection
 from catts.evals.fitting import fit_map, score_kinds
 from catts.evals.items import Item, load_items
 from catts.evals.planning import margin_gains
-from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right, turned_right
+from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right
 from catts.graph.context import Context, Policy
 from catts.graph.embed import answer_sync
 
@@ -134,11 +134,11 @@ def test_without_a_readable_answer_nothing_is_won():
     assert not silent.won("sample")
 
 
-def test_turned_right_counts_both_ways():
-    assert turned_right(verdict(("98", 1.0), reanswer=TRUTH)) == 1
-    assert turned_right(verdict((TRUTH, 1.0), reanswer="98")) == -1
-    assert turned_right(verdict((TRUTH, 1.0), reanswer=TRUTH)) == 0
-    assert turned_right(verdict((TRUTH, 1.0))) == 0
+def test_what_the_critique_turned_counts_both_ways():
+    assert verdict(("98", 1.0), reanswer=TRUTH).turned == 1
+    assert verdict((TRUTH, 1.0), reanswer="98").turned == -1
+    assert verdict((TRUTH, 1.0), reanswer=TRUTH).turned == 0
+    assert verdict((TRUTH, 1.0)).turned == 0
 
 
 def test_reflection_stops_where_the_critic_starts_to_harm():

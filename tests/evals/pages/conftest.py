@@ -14,7 +14,7 @@ from chromium import FOUND, chromium
 
 from catts.errors import RoleError
 from catts.evals.pages.cards import RunCard
-from catts.evals.pages.pictures import thumbnail
+from catts.evals.small_picture import thumbnail
 from catts.evals.studies.result import Estimate, Line, StudyResult
 from catts.evals.studies.setting import Made, Setting
 from catts.graph.context import Context, Policy

@@ -17,7 +17,7 @@ from catts.cli import app
 from catts.errors import BenchmarkError, EngineError, InputError
 from catts.evals.benchmarks.embedded import load_embedded
 from catts.evals.benchmarks.item import Item
-from catts.evals.tasks import _registry, tasks
+from catts.evals.tasks import _registry, models, tasks
 from catts.evals.tasks.models import OPENED
 from catts.evals.tasks.running import outcome_of, run_task
 from catts.evals.tasks.samples import asked, dataset, item_of
@@ -169,6 +169,27 @@ def test_what_cannot_be_used_is_told_before_anything_is_asked(tmp_path: Path) ->
         run_task("embedded", **options, settings={"base": "nowhere"})
     with pytest.raises(BenchmarkError, match="no split dev"):
         run_task("embedded", **options | {"split": "dev"}, settings={})
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_the_models_are_loaded_once_and_not_for_a_run_that_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, open_context = [], models.open_context
+    monkeypatch.setattr(
+        models, "open_context", lambda **given: opened.append(given) or open_context(**given)
+    )
+    options: dict[str, Any] = {
+        "data": None, "split": None, "limit": 2, "epochs": 1, "max_samples": 2, "quiet": True,
+        "skip_malformed": False, "log_dir": tmp_path / "log", "settings": {"samples": 1},
+    }  # fmt: skip
+    assert run_task("embedded", **options).complete
+    assert len(opened) == 1
+    assert not OPENED.used
+    assert run_task("embedded", **options).complete
+    assert len(opened) == 1
 
 
 def test_the_command_prints_json_alone(tmp_path: Path) -> None:
