@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from asked import drawn
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
@@ -48,6 +48,7 @@ def test_majority_and_its_ties() -> None:
 
 
 @pytest.mark.parametrize("name", ANY_ORDER)
+@settings(deadline=None)
 @given(data=st.data())
 def test_the_order_of_the_samples_does_not_matter(name: str, data: st.DataObject) -> None:
     told = data.draw(samples())
@@ -57,6 +58,7 @@ def test_the_order_of_the_samples_does_not_matter(name: str, data: st.DataObject
 
 
 @pytest.mark.parametrize("name", ANY_ORDER)
+@settings(deadline=None)
 @given(keys=st.lists(st.sampled_from(["a", "b", None]), min_size=1, max_size=9), level=numbers)
 def test_equal_confidences_leave_the_majority(
     name: str, keys: list[str | None], level: float
@@ -98,6 +100,7 @@ class TestDeepConf:
         assert peers.deepconf(told, 0.1) == Elected(("a",), 3)
         assert peers.deepconf([drawn(None, 9)], 0.1) == Elected((), 1)
 
+    @settings(deadline=None)
     @given(samples())
     def test_all_kept_in_one_group_is_the_confidence_weighted_vote(self, told: list[Drawn]) -> None:
         sums: dict[str, list[float]] = {}
@@ -144,6 +147,7 @@ class TestDeepConf:
         ended = peers.deepconf_online([*warm, sinking], 1.0, 2, consensus=1.1, window=None)
         assert ended.tokens == 120 + 7
 
+    @settings(deadline=None)
     @given(samples(2), st.integers(1, 4), st.sampled_from([0.1, 0.9]))
     def test_online_never_writes_more(self, told: list[Drawn], warmup: int, keep: float) -> None:
         for window in (1, 3, None, 2048):
@@ -180,6 +184,7 @@ class TestSelfCertainty:
         assert peers.self_certainty(told, 2.0).winners == ("a",), "16 + 1 and 9 + 4"
         assert peers.self_certainty(told, 0.5).winners == ("b",), "2 + 1 and 1.73 + 1.41"
 
+    @settings(deadline=None)
     @given(samples())
     def test_a_power_of_zero_is_the_majority(self, told: list[Drawn]) -> None:
         assert set(peers.self_certainty(told, 0.0).winners) == set(peers.majority(told).winners)
@@ -192,6 +197,7 @@ class TestSelfCertainty:
 
 
 class TestAdaptiveConsistency:
+    @settings(deadline=None)
     @given(st.integers(0, 40), st.integers(0, 40))
     def test_the_tail_is_scipy_s(self, first: int, second: int) -> None:
         expected = beta.sf(0.5, first + 1, second + 1)
@@ -206,6 +212,7 @@ class TestAdaptiveConsistency:
         told = [drawn(None, 1)] + [drawn("a", 1)] * 5
         assert peers.adaptive_consistency(told) == Elected(("a",), 5)
 
+    @settings(deadline=None)
     @given(samples(), st.sampled_from([0.5, 0.8, 0.95]))
     def test_it_never_writes_more_than_the_majority(
         self, told: list[Drawn], confidence: float

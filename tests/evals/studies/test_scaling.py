@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from asked import Told, item, run, said
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catts.agents.protocol import SamplingParams
@@ -58,6 +58,7 @@ async def test_a_line_for_each_n_and_the_slopes() -> None:
     assert value(lines[3], "CA-TTS vs majority") == pytest.approx(both)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 6), min_size=2, max_size=5, unique=True),
     st.integers(1, 5),
