@@ -181,11 +181,12 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
         raise TraceError(f"{path} is not text; give a file of JSON lines") from error
 
 
-def _parsed(line: str, where: str) -> Trace:
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TraceError(f"{where} is not JSON: cut off while it was written?") from error
+def trace_of(data: object, where: str) -> Trace:
+    """The trace that plain JSON data hold, as `model_dump(mode="json")` gave them.
+
+    Raises:
+        TraceError: they are no trace of the version known here; `where` is what its message names.
+    """
     found = data.get("version") if isinstance(data, dict) else None
     if found != TRACE_VERSION:
         raise TraceError(
@@ -196,6 +197,14 @@ def _parsed(line: str, where: str) -> Trace:
         return Trace.model_validate(data)
     except ValidationError as error:
         raise TraceError(f"{where} is no whole trace: {first_problem(error)}") from error
+
+
+def _parsed(line: str, where: str) -> Trace:
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"{where} is not JSON: cut off while it was written?") from error
+    return trace_of(data, where)
 
 
 def _line(trace: Trace) -> bytes:

@@ -48,6 +48,8 @@ class Runs:
     cards: tuple[RunCard, ...]
     missing: int = 0
     """Pictures that were looked for and not found."""
+    asked: int | None = None
+    """Runs that were asked for, where the file says so; more than there are cards: not complete."""
 
 
 Section = Runs | StudyResult

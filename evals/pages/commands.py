@@ -11,7 +11,8 @@ def report(
         list[Path],
         typer.Argument(
             metavar="PATH...",
-            help="JSON of `catts study`, and JSON-lines files of traces (as `catts demo` writes).",
+            help="JSON of `catts study`, .eval logs of `catts eval`, and JSON-lines files of "
+            "traces (as `catts demo` writes).",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),

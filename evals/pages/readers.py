@@ -3,7 +3,7 @@
 A further kind is one more function here and its suffix in `READERS`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from catts.evals.studies.result import StudyResult
 from catts.graph.nodes import render
 from catts.graph.records import NoisedImage
 from catts.graph.trace import Trace, read_traces
+from catts.images import load_image
 from catts.records import first_problem
 
 
@@ -66,9 +67,32 @@ def read_runs(path: Path, images: PictureFolder | None) -> Runs:
     return Runs(path.name, cards, missing)
 
 
+def read_log(path: Path, images: PictureFolder | None) -> Runs:
+    """An Inspect log, which holds its pictures and grades; `images` is not looked at."""
+    # Inspect takes a second to load, which pages of studies and traces need not wait for
+    from catts.evals.tasks.logs import read_log as read_inspect_log
+
+    log = read_inspect_log(path)
+    most = share_of_budget(sum(len(run.pictures) + len(run.noised) for run in log.runs))
+    cards = tuple(
+        RunCard(
+            id=run.item.id if log.epochs == 1 else f"{run.item.id}, epoch {run.epoch}",
+            trace=run.trace,
+            pictures=tuple(_smaller(picture, most) for picture in run.pictures),
+            noised=tuple(_smaller(picture, most, noised=True) for picture in run.noised),
+            gold=run.item.answer,
+            right=run.grades.get("strict"),
+            groups=run.item.groups | _other_grades(run.grades),
+        )
+        for run in log.runs
+    )
+    return Runs(f"{log.task}: {path.stem}", cards, asked=log.total)
+
+
 READERS: dict[str, Callable[[Path, PictureFolder | None], Section]] = {
     ".json": read_study,
     ".jsonl": read_runs,
+    ".eval": read_log,
 }
 """Suffix to the function that reads such a file."""
 
@@ -90,3 +114,18 @@ def _noised_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[
         for noised, clean in found
         if clean is not None
     )
+
+
+def _smaller(picture: bytes, most: int, *, noised: bool = False) -> bytes:
+    if len(picture) <= most:
+        return picture
+    return thumbnail(load_image(picture), most, noised=noised)
+
+
+def _other_grades(grades: Mapping[str, bool]) -> dict[str, str]:
+    """What graders beside the strict one found, which a card shows among its groups."""
+    return {
+        f"{name} grader": "right" if right else "wrong"
+        for name, right in grades.items()
+        if name != "strict"
+    }

@@ -24,7 +24,7 @@ def runs_section(runs: Runs, anchor: str) -> str:
     return (
         f'<section id="{anchor}" class="runs" data-runs="{anchor}"><h2>{escape(runs.title)}</h2>'
         f'<p class="lead">{_lead(runs.cards)}</p>'
-        f'<dl class="tiles">{_tiles(runs.cards)}</dl>{_missing(runs)}'
+        f'{_incomplete(runs)}<dl class="tiles">{_tiles(runs)}</dl>{_missing(runs)}'
         f'<div class="list"></div><noscript>{_static(runs.cards)}</noscript>'
         f"{_block(f'{anchor}-rows', [row(card) for card in runs.cards])}{blocks}</section>"
     )
@@ -44,8 +44,9 @@ def _lead(cards: Sequence[RunCard]) -> str:
     )
 
 
-def _tiles(cards: Sequence[RunCard]) -> str:
+def _tiles(runs: Runs) -> str:
     """Totals, the count of what was answered before any score."""
+    cards = runs.cards
     if not cards:
         return ""
     graded = [card.right for card in cards if card.right is not None]
@@ -56,7 +57,10 @@ def _tiles(cards: Sequence[RunCard]) -> str:
         sum(u.total.completion_tokens for u in usages),
     )
     tiles = {
-        "answered": (f"{sum(c.trace.answer is not None for c in cards):,}", f"of {total:,}"),
+        "answered": (
+            f"{sum(c.trace.answer is not None for c in cards):,}",
+            f"of {runs.asked or total:,}",
+        ),
         "right": (
             (f"{sum(graded) / len(graded):.1%}", f"{sum(graded):,} of {len(graded):,}")
             if graded
@@ -71,6 +75,16 @@ def _tiles(cards: Sequence[RunCard]) -> str:
     return "".join(
         f"<div><dt>{name}</dt><dd>{value} <small>{note}</small></dd></div>"
         for name, (value, note) in tiles.items()
+    )
+
+
+def _incomplete(runs: Runs) -> str:
+    if runs.asked is None or runs.asked <= len(runs.cards):
+        return ""
+    return (
+        f'<p class="warning">NOT COMPLETE: {len(runs.cards):,} of {runs.asked:,} runs finished; '
+        "what follows speaks of those alone. The command that wrote the log, given again, asks the "
+        "rest.</p>"
     )
 
 

@@ -1,9 +1,13 @@
 """The graph's nodes as spans of Inspect's transcript, with what they decided and small pictures."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from base64 import b64decode
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from inspect_ai.event import Event, InfoEvent
 from inspect_ai.log import transcript
 from inspect_ai.util import span
 from PIL.Image import Image
@@ -18,6 +22,10 @@ MOST = 40_000
 """Bytes of a picture in a transcript."""
 
 _SOURCE = "catts"
+_NOISED = "noised picture"
+_SHOWN = re.compile(
+    r"(?P<caption>[^\n]+)\n\n!\[[^\n]+\]\(data:image/\w+;base64,(?P<data>[^\n)]+)\)"
+)
 
 
 class TranscriptObserver:
@@ -47,7 +55,7 @@ class TranscriptObserver:
                 transcript().info(told.facts, source=_SOURCE)
             if told.checked is not None:
                 for noised, picture in zip(told.checked.noised, self._pictures, strict=True):
-                    caption = f"noised picture, t = {noised.t}"
+                    caption = f"{_NOISED}, t = {noised.t}"
                     show_picture(caption, render(noised, picture), noised=True)
 
 
@@ -69,6 +77,28 @@ def show_picture(caption: str, picture: Image, *, noised: bool = False) -> None:
     """Put a small copy of a picture into the transcript."""
     small = data_uri(thumbnail(picture, MOST, noised=noised))
     transcript().info(f"{caption}\n\n![{caption}]({small})", source=_SOURCE)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The small copies that a transcript holds."""
+
+    clean: tuple[bytes, ...] = ()
+    """The question's pictures, in its order."""
+    noised: tuple[bytes, ...] = ()
+    """What the self-check saw of them."""
+
+
+def pictures_of(events: Iterable[Event]) -> Pictures:
+    """What `show_picture` put into a transcript, whose attachments are resolved."""
+    found: dict[bool, list[bytes]] = {False: [], True: []}
+    for event in events:
+        if not (isinstance(event, InfoEvent) and event.source == _SOURCE):
+            continue
+        shown = _SHOWN.fullmatch(event.data) if isinstance(event.data, str) else None
+        if shown is not None:
+            found[shown["caption"].startswith(_NOISED)].append(b64decode(shown["data"]))
+    return Pictures(tuple(found[False]), tuple(found[True]))
 
 
 def _fact(value: object) -> Any:

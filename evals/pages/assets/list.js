@@ -11,9 +11,10 @@ const FILTERS = [
 function showRuns(section) {
   const name = section.dataset.runs;
   const rows = read(`${name}-rows`);
-  const lines = rows.map((row, place) => line(row, `${name}-${place}`));
+  const start = sharedPath(rows.map((row) => row.id));
+  const lines = rows.map((row, place) => line(row, row.id.slice(start), `${name}-${place}`));
   const texts = rows.map(searchable);
-  const longest = Math.max(...rows.map((row) => row.id.length));
+  const longest = Math.max(...rows.map((row) => row.id.length - start));
   section.style.setProperty("--id", `${Math.min(7, 0.5 * longest + 0.7)}rem`);
   section.classList.toggle("ungraded", rows.every((row) => row.gold === null && row.right === null));
   const status = make("p", { class: "status", role: "status" });
@@ -65,7 +66,7 @@ function heads() {
 }
 
 /** A line of the list; its card is made when it is opened for the first time. */
-function line(row, name) {
+function line(row, id, name) {
   const mark = row.right === null ? "mark" : row.right ? "mark right" : "mark wrong";
   const sign = row.right === null ? "" : row.right ? "✓" : "✗";
   const tags = [
@@ -76,7 +77,7 @@ function line(row, name) {
   const summary = make(
     "summary",
     { class: "entry" },
-    make("span", { class: "id" }, row.id),
+    make("span", { class: "id", title: row.id }, id),
     make("span", { class: mark, title: label, "aria-label": label }, sign),
     make("span", { class: "text" }, make("span", { class: "name" }, row.question), tags),
     make("span", { class: "answer" }, row.answer ?? "no answer"),
@@ -88,6 +89,16 @@ function line(row, name) {
     if (details.open && details.childElementCount === 1) details.append(card(row, read(name), name));
   });
   return details;
+}
+
+/** How many characters the ids have in common up to their last shared slash. */
+function sharedPath(ids) {
+  const first = ids[0] ?? "";
+  let end = first.lastIndexOf("/") + 1;
+  while (end && !ids.every((id) => id.startsWith(first.slice(0, end)))) {
+    end = first.lastIndexOf("/", end - 2) + 1;
+  }
+  return end;
 }
 
 function percent(share) {
