@@ -14,7 +14,7 @@ from catts.evals.commands import embedded
 from catts.evals.pages.commands import report
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
-from catts.evals.tasks.commands import evaluate
+from catts.evals.tasks.commands import evaluate, harness
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -56,6 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would more than double the time that --help takes
 )
+bench.command()(harness)
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 app.command("eval")(evaluate)

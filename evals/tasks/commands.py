@@ -84,3 +84,33 @@ def evaluate(
         Console().print(as_table(outcome))
     if not outcome.complete:
         raise typer.Exit(1)
+
+
+def harness(
+    questions: Annotated[int, typer.Option(min=1, help="Questions of each arm.")] = 200,
+    repeats: Annotated[int, typer.Option(min=1, help="Measured rounds.")] = 3,
+    max_samples: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 16,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Compare `catts eval embedded` with a plain loop over the graph: what Inspect costs."""
+    from catts.agents.commands import quiet_loading
+    from catts.evals.need import need_evals
+
+    need_evals("inspect_ai")
+    quiet_loading()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from catts.evals.tasks.benchmark import format_harness, run_harness_benchmark
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("timing", total=None)
+        row = run_harness_benchmark(
+            questions,
+            repeats=repeats,
+            at_once=max_samples,
+            seed=seed,
+            advance=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    typer.echo(row.model_dump_json() if json else format_harness(row))
