@@ -22,6 +22,9 @@ from catts.graph.context import Context
 from catts.graph.opening import open_context
 from catts.images import image_digest
 
+_REPLIED = {"ReplyError", "Refused"}
+"""Failures of a role whose model did reply."""
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -37,7 +40,9 @@ class Lab:
     data: str
     """SHA-256 (hex) over the questions, their pictures and gold answers."""
     failed: Counter[str] = field(default_factory=Counter)
-    """Node to the runs so far in which it failed."""
+    """Node to the runs so far in which it failed for want of a reply."""
+    unusable: Counter[str] = field(default_factory=Counter)
+    """Node to the runs so far in which its model replied, and nothing could be done with it."""
 
     @property
     def items(self) -> Sequence[Item]:
@@ -49,7 +54,9 @@ class Lab:
         held = self.asking.context if context is None else context
         changed = replace(held, policy=held.policy.model_copy(update=policy))
         traces = await self.asking.traces(title, changed)
-        self.failed.update(node for trace in traces for node in trace.failed_nodes)
+        for failure in (failure for trace in traces for failure in trace.failures):
+            counter = self.unusable if failure.error in _REPLIED else self.failed
+            counter[failure.node] += 1
         return voted(self.items, traces)
 
     @asynccontextmanager
@@ -78,11 +85,15 @@ class Lab:
         context, setting = self.context, self.setting
         skipped = len(self.loaded.skipped)
         told = [f"{skipped} malformed rows were left out."] if skipped else []
-        if self.failed:
-            nodes = ", ".join(f"{node} {count}" for node, count in sorted(self.failed.items()))
+        if self.unusable:
             told.append(
-                f"NOT COMPLETE: nodes failed ({nodes}), and runs went on without them. What failed "
-                "is not stored: the same command asks it again, and only it."
+                f"Replies that were malformed twice, or refusals: {_counts(self.unusable)}. Runs "
+                "went on without those nodes, as a user's would."
+            )
+        if self.failed:
+            told.append(
+                f"NOT COMPLETE: nodes failed ({_counts(self.failed)}), and runs went on without "
+                "them. What failed is not stored: the same command asks it again, and only it."
             )
         return StudyResult(
             made=Made(
@@ -139,6 +150,10 @@ async def open_lab(setting: Setting) -> AsyncIterator[Lab]:
             yield Lab(setting, loaded, context, asking, store, data)
     finally:
         store.close()
+
+
+def _counts(nodes: Counter[str]) -> str:
+    return ", ".join(f"{node} {count}" for node, count in sorted(nodes.items()))
 
 
 def _options(setting: Setting) -> dict[str, Any]:

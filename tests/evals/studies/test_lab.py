@@ -178,6 +178,16 @@ class TestResult:
         (_, told) = lab.result("x", "t", (), [], ["note"]).notes
         assert told.startswith("NOT COMPLETE: nodes failed (critic 2, voter 2)")
 
+    async def test_replies_of_no_use_are_told_apart_from_no_reply(self, tmp_path: Path) -> None:
+        malformed = RoleError("voter", "malformed reply, twice: no numbers", cause="ReplyError")
+        fail = {"voter": malformed, "critic": RoleError("critic", "none", cause="Refused")}
+        lab = laboratory(
+            [item("a"), item("b")], Told(ANSWERS), ScriptedExpert(fail=fail), tmp_path, samples=3
+        )
+        await lab.run("paper")
+        (told,) = lab.result("x", "t", (), [], []).notes
+        assert told.startswith("Replies that were malformed twice, or refusals: critic 2, voter 2.")
+
     async def test_a_changed_policy_is_the_runs_alone(self, tmp_path: Path) -> None:
         lab = build(tmp_path, "ab")
         (first, _) = await lab.run("planned", routing="planned", tau1=1.0)
