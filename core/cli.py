@@ -10,8 +10,8 @@ import typer
 
 from catts.agents.commands import bench, quiet_loading
 from catts.errors import CattsError, InputError, TraceError
-from catts.evals.commands import embedded
 from catts.evals.pages.commands import report
+from catts.evals.shipped.commands import embedded
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
 from catts.evals.tasks.commands import evaluate, harness

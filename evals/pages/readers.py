@@ -82,7 +82,7 @@ def read_log(path: Path, images: PictureFolder | None) -> Runs:
             noised=tuple(_smaller(picture, most, noised=True) for picture in run.noised),
             gold=run.item.answer,
             right=run.grades.get("strict"),
-            groups=run.item.groups | _other_grades(run.grades),
+            groups=dict(run.item.groups) | _other_grades(run.grades),
         )
         for run in log.runs
     )

@@ -6,6 +6,7 @@ turns, so both meet the same machine, and Inspect's time is compared with the lo
 """
 
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.embedded import load_embedded
@@ -35,7 +35,7 @@ class HarnessRow(Record):
     at_once: int
     repeats: int
     seed: int
-    threads: int
+    cpus: int
     plain_seconds: float
     plain_range: tuple[float, float]
     inspect_seconds: float
@@ -84,7 +84,7 @@ def run_harness_benchmark(
         at_once=at_once,
         repeats=repeats,
         seed=seed,
-        threads=torch.get_num_threads(),
+        cpus=os.cpu_count() or 0,
         plain_seconds=statistics.median(plain),
         plain_range=(min(plain), max(plain)),
         inspect_seconds=statistics.median(inspected),

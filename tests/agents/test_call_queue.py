@@ -22,7 +22,7 @@ from catts.agents.spec import embedded_folder
 from catts.agents.transformers_engine import TransformersEngine
 from catts.agents.waiting import WAITING, time_limit
 from catts.errors import EngineError
-from catts.evals.items import load_items
+from catts.evals.shipped.items import load_items
 from catts.perception.noise import add_noise
 from catts.question import Question
 

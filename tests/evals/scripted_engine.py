@@ -14,7 +14,7 @@ from catts.agents.protocol import (
     Usage,
 )
 from catts.embedded.world import Stream
-from catts.evals.items import Item, load_items
+from catts.evals.shipped.items import Item, load_items
 from catts.images import image_digest
 from catts.prompts import FIELDS, PROMPT_NAMES, PromptSet
 from catts.question import Question

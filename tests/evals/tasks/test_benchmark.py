@@ -20,7 +20,7 @@ def test_both_arms_answer_the_same_questions() -> None:
 
 def test_ranges_stand_beside_their_medians() -> None:
     row = HarnessRow(
-        questions=5, at_once=2, repeats=3, seed=0, threads=1, plain_seconds=2.0,
+        questions=5, at_once=2, repeats=3, seed=0, cpus=1, plain_seconds=2.0,
         plain_range=(1.0, 3.0), inspect_seconds=2.5, inspect_range=(1.5, 3.5),
         plain_accuracy=0.8, inspect_accuracy=0.6, ratio=1.25, ratio_range=(1.2, 1.5),
     )  # fmt: skip

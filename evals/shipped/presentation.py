@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Group
 from rich.table import Table
 
-from catts.evals.quality import Quality
-from catts.evals.rows import Row
-from catts.evals.sight import NoisePoint
+from catts.evals.shipped.quality import Quality
+from catts.evals.shipped.rows import Row
+from catts.evals.shipped.sight import NoisePoint
 
 _COLUMNS = ("measure", "value", "95 % interval", "n", "bar", "met")
 

@@ -9,10 +9,10 @@ from scripted_models import ScriptedEngine, ScriptedExpert
 from catts.agents.protocol import Sample
 from catts.calibration import ConfidenceMap
 from catts.evals.choosing import best_acceptance, best_reflection
-from catts.evals.fitting import fit_map, score_kinds
-from catts.evals.items import Item, load_items
-from catts.evals.planning import margin_gains
-from catts.evals.verdicts import Verdict, accuracy_of, read_rows, right
+from catts.evals.shipped.fitting import fit_map, score_kinds
+from catts.evals.shipped.items import Item, load_items
+from catts.evals.shipped.planning import margin_gains
+from catts.evals.shipped.verdicts import Verdict, accuracy_of, read_rows, right
 from catts.graph.context import Context, Policy
 from catts.graph.embed import answer_sync
 

@@ -16,8 +16,6 @@ from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.questions import FAMILIES, FREE_FAMILIES
 from catts.embedded.scene import GRADES
 from catts.embedded.world import BENCHMARK_SIZE
-from catts.evals.collect import Collection, Samples
-from catts.evals.items import Item, load_items
 from catts.evals.metrics import (
     any_correct_at_k,
     cluster_bootstrap,
@@ -27,10 +25,12 @@ from catts.evals.metrics import (
     weighted_auroc,
     within_cluster_aurocs,
 )
-from catts.evals.modules import full_verdicts, reanswered
-from catts.evals.rows import Row, row, row_of
-from catts.evals.sight import NoisePoint, Sight
-from catts.evals.verdicts import Verdict, accuracy_of, keys_of
+from catts.evals.shipped.collect import Collection, Samples
+from catts.evals.shipped.items import Item, load_items
+from catts.evals.shipped.modules import full_verdicts, reanswered
+from catts.evals.shipped.rows import Row, row, row_of
+from catts.evals.shipped.sight import NoisePoint, Sight
+from catts.evals.shipped.verdicts import Verdict, accuracy_of, keys_of
 from catts.graph.context import Policy
 
 EASIEST = 1800

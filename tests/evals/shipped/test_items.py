@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from catts.evals.items import load_items, shuffled
+from catts.evals.shipped.items import load_items, shuffled
 from catts.images import image_digest
 
 

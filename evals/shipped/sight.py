@@ -10,12 +10,12 @@ from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.calibration import ConfidenceMap
 from catts.confidence import ConfidenceKind
-from catts.evals.collect import Collection, Samples
-from catts.evals.fitting import cross_fitted, fit_map
-from catts.evals.items import Item, shuffled
 from catts.evals.metrics import cluster_bootstrap
-from catts.evals.rows import Row, row, row_of
-from catts.evals.verdicts import accuracy_of
+from catts.evals.shipped.collect import Collection, Samples
+from catts.evals.shipped.fitting import cross_fitted, fit_map
+from catts.evals.shipped.items import Item, shuffled
+from catts.evals.shipped.rows import Row, row, row_of
+from catts.evals.shipped.verdicts import accuracy_of
 
 NOISE_STEPS = (100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
-from catts.evals.collect import Collection, Samples
-from catts.evals.verdicts import Verdict, read_rows
+from catts.evals.shipped.collect import Collection, Samples
+from catts.evals.shipped.verdicts import Verdict, read_rows
 from catts.graph.context import Policy
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from catts.evals.presentation import plot_curve, quality_markdown
-from catts.evals.quality import Quality
-from catts.evals.rows import Row
+from catts.evals.shipped.presentation import plot_curve, quality_markdown
+from catts.evals.shipped.quality import Quality
+from catts.evals.shipped.rows import Row
 
 _ABOUT = {
     "base": "The base model of the embedded world: it answers questions about boards of shapes, "
@@ -62,7 +62,7 @@ def model_readme(which: str, folder: Path, rows: Sequence[Row], *, n: int, seed:
     Args:
         which: `base` or `expert`.
         folder: its checkpoint; `recipe.json` is read.
-        rows: measured by `catts.evals.quality.Measurement`.
+        rows: measured by `catts.evals.shipped.quality.Measurement`.
         n: questions of the benchmark that was measured.
         seed: seed of the samples.
     """

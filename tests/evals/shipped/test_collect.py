@@ -5,9 +5,9 @@ import pytest
 from catts.agents.expert import Candidate
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
-from catts.evals import collect
-from catts.evals.collect import Collection
-from catts.evals.items import load_items
+from catts.evals.shipped import collect
+from catts.evals.shipped.collect import Collection
+from catts.evals.shipped.items import load_items
 
 PARAMS = SamplingParams(n=2, max_new_tokens=5, seed=1)
 

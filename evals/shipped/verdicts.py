@@ -7,7 +7,7 @@ from functools import cached_property
 from catts.agents.expert import Candidate
 from catts.agents.protocol import Sample
 from catts.answers import AnswerKeys, extract_answer, is_correct, read_together
-from catts.evals.items import Item
+from catts.evals.shipped.items import Item
 from catts.graph.context import Policy
 from catts.graph.ledger import (
     Ballot,

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from catts.agents.protocol import SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
-from catts.evals.collect import Collection
-from catts.evals.items import load_items
 from catts.evals.metrics import Interval, cluster_bootstrap
-from catts.evals.modules import full_verdicts
-from catts.evals.verdicts import Verdict
+from catts.evals.shipped.collect import Collection
+from catts.evals.shipped.items import load_items
+from catts.evals.shipped.modules import full_verdicts
+from catts.evals.shipped.verdicts import Verdict
 from catts.graph.context import Policy
 from catts.names import MODULES, Module
 

@@ -14,10 +14,10 @@ from catts.confidence import ConfidenceKind
 from catts.evals import calibrators, choosing
 from catts.evals.calibrators import Scored, fit_isotonic
 from catts.evals.choosing import KindScore, best_acceptance, best_kind, best_reflection
-from catts.evals.collect import Collection, Samples
-from catts.evals.items import Item, load_items
-from catts.evals.modules import full_verdicts
-from catts.evals.verdicts import Verdict, accuracy_of, read_rows
+from catts.evals.shipped.collect import Collection, Samples
+from catts.evals.shipped.items import Item, load_items
+from catts.evals.shipped.modules import full_verdicts
+from catts.evals.shipped.verdicts import Verdict, accuracy_of, read_rows
 from catts.graph.context import Policy
 
 SAMPLES = 8

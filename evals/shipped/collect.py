@@ -20,7 +20,7 @@ from catts.agents.expert import Candidate
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams
 from catts.agents.replies import ReplyError, parse_critique, parse_vote
 from catts.agents.transformers_engine import TransformersEngine
-from catts.evals.items import Item
+from catts.evals.shipped.items import Item
 from catts.prompts import format_choices
 
 _T = TypeVar("_T")

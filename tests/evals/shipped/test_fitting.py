@@ -6,11 +6,11 @@ import pytest
 from scripted_engine import Script, Scripted, said, truth, untruth
 
 from catts.agents.card import ModelCard
-from catts.evals.collect import Collection
-from catts.evals.fitting import fit_card, score_kinds
-from catts.evals.modules import full_verdicts
-from catts.evals.planning import measure_order
-from catts.evals.verdicts import read_rows
+from catts.evals.shipped.collect import Collection
+from catts.evals.shipped.fitting import fit_card, score_kinds
+from catts.evals.shipped.modules import full_verdicts
+from catts.evals.shipped.planning import measure_order
+from catts.evals.shipped.verdicts import read_rows
 from catts.graph.context import Policy
 
 CARD = ModelCard(name="mine", prompt_set="embedded", max_new_tokens=77, contrast_beta=0.2)

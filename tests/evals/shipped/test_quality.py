@@ -9,15 +9,15 @@ import pytest
 from catts.agents.spec import embedded_folder
 from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.questions import FAMILIES
-from catts.evals import sight
-from catts.evals.presentation import quality_markdown
-from catts.evals.quality import Measurement
-from catts.evals.report import model_readme, write_report
-from catts.evals.rows import Row
+from catts.evals.shipped import sight
+from catts.evals.shipped.presentation import quality_markdown
+from catts.evals.shipped.quality import Measurement
+from catts.evals.shipped.report import model_readme, write_report
+from catts.evals.shipped.rows import Row
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def fit(
     """Choose confidence, mapping, noise and thresholds on validation data; write BASE's card."""
     need_evals()
     from catts.agents.card import write_card
-    from catts.evals.fitting import fit_card
+    from catts.evals.shipped.fitting import fit_card
 
     fitted = fit_card(_load(str(base)), _load(expert, "expert"), out, n=n, seed=seed, quiet=json)
     write_card(_folder(str(base), "base"), fitted.card)
@@ -104,9 +104,9 @@ def measure(
     need_evals()
     from rich.console import Console
 
-    from catts.evals.presentation import quality_table
-    from catts.evals.quality import Measurement
-    from catts.evals.report import write_report
+    from catts.evals.shipped.presentation import quality_table
+    from catts.evals.shipped.quality import Measurement
+    from catts.evals.shipped.report import write_report
 
     quality = Measurement(
         _load(base), _load(expert, "expert"), out, n=n, seed=seed, quiet=json
@@ -129,7 +129,7 @@ def order(
     json: Json = False,
 ) -> None:
     """Measure which module raises the right answer's margin most: what a planner is taught."""
-    from catts.evals.planning import measure_order
+    from catts.evals.shipped.planning import measure_order
 
     models = _load(base), _load(expert, "expert")
     gains = measure_order(*models, out, n=n, seed=seed, quiet=json)

@@ -1,0 +1,1 @@
+"""The shipped models: fitted, measured and written about (`catts embedded`)."""
