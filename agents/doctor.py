@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from rich.table import Table
 from rich.text import Text
 
@@ -125,18 +125,19 @@ def _found(which: Literal["base", "expert"]) -> FoundModel:
 
 
 async def _ask(spec: str, url: str | None) -> ExpertReply:
-    """One real request in the voter's role, with a picture: all that a run needs of an expert."""
+    """One real request in the voter's role, with a picture: all that a run needs of an expert.
+
+    The shipped models know boards of shapes and nothing else, so the picture is one.
+    """
     try:
         base = resolve_base("embedded") if spec == "base" else None
         expert = resolve_expert(spec, url=url, base_engine=base)
     except ModelSpecError as error:
         return ExpertReply(spec=spec, status="unreachable", detail=str(error))
     store = ImageStore()
-    digest = store.put(Image.new("RGB", (112, 112), "red"))
-    question = Question(text="Which colour fills the picture?", images=(digest,))
-    field = [
-        Candidate(answer=colour, count=4, confidence=1.0, share=0.5) for colour in ("red", "blue")
-    ]
+    digest = store.put(_board())
+    question = Question(text="How many red squares are there?", images=(digest,))
+    field = [Candidate(answer=number, count=4, confidence=1.0, share=0.5) for number in ("1", "2")]
     start = time.perf_counter()
     status: ExpertStatus = "replies"
     try:
@@ -151,6 +152,14 @@ async def _ask(spec: str, url: str | None) -> ExpertReply:
             await base.aclose()
     seconds = time.perf_counter() - start
     return ExpertReply(spec=spec, name=expert.name, status=status, detail=detail, seconds=seconds)
+
+
+def _board() -> Image.Image:
+    board = Image.new("RGB", (112, 112), (242, 242, 242))
+    pen = ImageDraw.Draw(board)
+    pen.rectangle((12, 12, 28, 28), fill=(220, 60, 60))
+    pen.rectangle((62, 62, 78, 78), fill=(60, 90, 220))
+    return board
 
 
 def describe(report: Report) -> Table:

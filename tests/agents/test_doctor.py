@@ -26,3 +26,10 @@ async def test_the_expert_is_asked_for_one_vote(standin, monkeypatch, body, http
     assert report.expert.status == status
     assert report.expert.detail
     assert report.healthy is (status == "replies")
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("expert", ["embedded", "base"])
+async def test_the_shipped_models_reply(expert):
+    report = await examine(expert)
+    assert (report.expert.status, report.healthy) == ("replies", True)
