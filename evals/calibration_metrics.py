@@ -90,7 +90,7 @@ def reliability(
         ValueError: see `probable`, or there is no bin.
     """
     rows, borders = probable(p, right), edges(p, bins, spacing)
-    place = _places(rows[:, 0], borders)
+    place = places(rows[:, 0], borders)
     return [
         Bin(float(borders[b]), float(borders[b + 1]), len(part), *map(float, part.mean(axis=0)))
         for b in range(len(borders) - 1)
@@ -113,6 +113,11 @@ def edges(p: ArrayLike, bins: int = BINS, spacing: Spacing = "width") -> FloatAr
         return np.linspace(0, 1, bins + 1)
     borders = np.unique(np.quantile(filled(p, "probabilities"), np.linspace(0, 1, bins + 1)))
     return borders if len(borders) > 1 else np.repeat(borders, 2)
+
+
+def places(p: FloatArray, borders: FloatArray) -> NDArray[np.intp]:
+    """The bin of each probability, counted from 0; see `edges`."""
+    return np.searchsorted(borders[1:-1], p, side="right")
 
 
 def probable(p: ArrayLike, right: ArrayLike) -> FloatArray:
@@ -157,16 +162,12 @@ def ece_statistic(borders: FloatArray) -> Statistic:
     """`expected_calibration_error` as a `Statistic`; every resample is put into the same bins."""
 
     def statistic(rows: FloatArray, weights: FloatArray) -> FloatArray:
-        place = _places(rows[:, 0], borders)
+        place = places(rows[:, 0], borders)
         in_bin = np.eye(len(borders) - 1)[place]
         excess = weights @ (in_bin * (rows[:, :1] - rows[:, 1:]))
         return ratio(np.abs(excess).sum(axis=1), weights.sum(axis=1))
 
     return statistic
-
-
-def _places(p: FloatArray, borders: FloatArray) -> NDArray[np.intp]:
-    return np.searchsorted(borders[1:-1], p, side="right")
 
 
 def _of(

@@ -24,6 +24,7 @@ class Name(StrEnum):
     WEIGHTS = "weights"
     PEERS = "peers"
     COST = "cost"
+    CALIBRATION = "calibration"
 
 
 def study(
@@ -33,7 +34,8 @@ def study(
             help="ablation: what each module's ballots add. scaling: accuracy against the number "
             "of samples. probing: accuracy and confidence as the picture is noised. weights: a "
             "grid of tau1, tau2, tau3. peers: other ways to spend the same samples. cost: tokens, "
-            "expert calls and seconds of each routing."
+            "expert calls and seconds of each routing. calibration: whether its confidence can be "
+            "believed, on clean and on noised pictures."
         ),
     ],
     task: Annotated[
@@ -52,7 +54,8 @@ def study(
     base: Annotated[str, typer.Option(help="Base model; see catts ask.")] = "embedded",
     expert: Annotated[str, typer.Option(help="Expert; see catts ask.")] = "embedded",
     calibrated_base: Annotated[
-        str | None, typer.Option(help="Ablation: a second base, such as one trained with CDRL.")
+        str | None,
+        typer.Option(help="Ablation, calibration: a second base, such as one trained with CDRL."),
     ] = None,
     samples: Annotated[
         int, typer.Option(min=1, help="Answers to draw for each question; not of scaling.")
@@ -88,6 +91,7 @@ def study(
         Name.WEIGHTS: make.make_weights,
         Name.PEERS: make.make_peers,
         Name.COST: make.make_cost,
+        Name.CALIBRATION: make.make_calibration,
     }
     _run(
         makers[name],

@@ -9,11 +9,14 @@ from catts.errors import BenchmarkError
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.by_name import TUNING_SPLITS, load_benchmark
 from catts.evals.benchmarks.item import Item
-from catts.evals.studies import ablation, cost, peers, probing, scaling, weights
+from catts.evals.measured import Beliefs
+from catts.evals.studies import ablation, calibration, cost, peers, probing, scaling, weights
+from catts.evals.studies.calibration import Asked
 from catts.evals.studies.lab import Lab
+from catts.evals.studies.noised import Noised, regions
 from catts.evals.studies.result import Curves, Estimate, Line, StudyResult
 from catts.evals.studies.votes import Voted, voted
-from catts.graph.context import Routing
+from catts.graph.context import Context, Routing
 
 ROUTINGS: tuple[Routing, ...] = ("paper", "planned", "parallel")
 ALONE = 40
@@ -72,6 +75,66 @@ async def make_probing(lab: Lab) -> StudyResult:
         "probing", probing.TITLE, probing.COLUMNS, lines, probing.NOTES,
         curves=probing.curves(found, lines), axes=("noise step t", "accuracy; confidence in SD"),
     )  # fmt: skip
+
+
+async def make_calibration(lab: Lab) -> StudyResult:
+    """Calibration of the base, and of the setting's calibrated base, clean and under noise."""
+    bases = (None, lab.setting.calibrated_base) if lab.setting.calibrated_base else (None,)
+    validation = await asyncio.to_thread(_tuning_items, lab)
+    found: dict[str, list[Beliefs]] = {}
+    notes: list[str] = [*calibration.NOTES]
+    for base in bases:
+        async with lab.with_models(base, lab.setting.expert) as context:
+            name = ("" if base is None else "calibrated: ") + context.engine.name
+            told, mappings = await _beliefs(lab, context, name, validation)
+            found |= told
+            notes += mappings
+    lines = await asyncio.to_thread(calibration.table, found)
+    columns = tuple(dict.fromkeys(name for line in lines for name in line.cells))
+    return lab.result(
+        "calibration", calibration.TITLE, columns, lines, notes,
+        curves=await asyncio.to_thread(calibration.curves, found),
+        axes=("promised probability", "accuracy"),
+    )  # fmt: skip
+
+
+async def _beliefs(
+    lab: Lab, context: Context, name: str, validation: Sequence[Item] | str
+) -> tuple[dict[str, list[Beliefs]], list[str]]:
+    """What a base's confidences say, by name and condition, and how they were mapped."""
+    policy = context.policy
+    asking = replace(lab.asking, context=context)
+    greedy = SamplingParams(n=1, temperature=0, max_new_tokens=policy.max_new_tokens)
+    region = regions(lab.items)[0]
+    clean = f"clean, {policy.samples} samples"
+    said = {
+        clean: await asking.samples(policy.sampling, f"{name}: clean"),
+        "clean, greedy": await asking.samples(greedy, f"{name}: clean, greedy"),
+    }
+    for t in calibration.STEPS:
+        condition = f"{region}, t = {t}, greedy"
+        said[condition] = await asking.samples(greedy, f"{name}: {condition}", Noised(t, region))
+    known = None
+    if not isinstance(validation, str):
+        title = f"{name}: validation"
+        drawn = await replace(asking, items=validation).samples(policy.sampling, title)
+        known = await asyncio.to_thread(Asked.graded, title, validation, drawn)
+    told = await asyncio.to_thread(
+        lambda: [Asked.graded(condition, lab.items, rows) for condition, rows in said.items()]
+    )
+    runs = await lab.run(f"{name}: CA-TTS", context, routing="paper")
+    found: dict[str, list[Beliefs]] = {}
+    notes = []
+    split = TUNING_SPLITS.get(lab.setting.task)
+    for kind in dict.fromkeys((policy.confidence_kind, *calibration.KINDS)):
+        mapping = calibration.mapping_of(
+            kind, policy.confidence_map, known, f"{lab.setting.task}/{split}"
+        )
+        found[f"{name}, {kind}"] = [asked.beliefs(kind, mapping) for asked in told]
+        notes.append(f"{name}, {kind}: {'no mapping' if mapping is None else mapping.name}.")
+    for share, beliefs in calibration.shares(runs, clean).items():
+        found[f"{name}, {share}"] = [beliefs]
+    return found, notes
 
 
 async def make_weights(lab: Lab) -> StudyResult:

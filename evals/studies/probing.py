@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.Image import Image, Resampling
 
 from catts.agents.protocol import Generation, SamplingParams
 from catts.confidence import ConfidenceKind
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.item import Item
 from catts.evals.graders.strict import strict
+from catts.evals.studies.noised import Noised, regions
 from catts.evals.studies.result import Curves, Estimate, Line
-from catts.images import image_digest
-from catts.perception.noise import add_noise, noise_seed
 
 STEPS = (100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 COLUMNS = ("accuracy", "confidence, fresh answers", "confidence, clean answers")
@@ -59,12 +56,9 @@ async def levels(
     before = await asking.samples(params, "clean pictures")
     clean = _confidences(before, kind)
     found = [Level("", 0, _hits(asking.items, before), clean, clean)]
-    regions = ["key region", "whole picture"]
-    if not all(item.evidence for item in asking.items):
-        regions = ["whole picture"]
-    for region in regions:
+    for region in regions(asking.items):
         for t in steps:
-            picture = _Noised(t, region)
+            picture = Noised(t, region)
             title = f"{region} at t = {t}"
             after = await asking.samples(params, title, picture)
             scores = await _scored(asking, before, kind, picture, f"{title}, clean answers")
@@ -73,32 +67,11 @@ async def levels(
     return found
 
 
-@dataclass(frozen=True)
-class _Noised:
-    t: int
-    region: str
-
-    def __call__(self, item: Item, image: Image, seen: tuple[int, int]) -> Image:
-        seed = noise_seed(image_digest(image), self.t)
-        if self.region == "whole picture":
-            return add_noise(_resized(image, seen), self.t, seed)
-        across, down = seen[0] / image.width, seen[1] / image.height
-        boxes = [
-            (floor(x0 * across), floor(y0 * down), ceil(x1 * across), ceil(y1 * down))
-            for x0, y0, x1, y1 in item.evidence
-        ]
-        return add_noise(_resized(image, seen), self.t, seed, boxes)
-
-
-def _resized(image: Image, size: tuple[int, int]) -> Image:
-    return image if image.size == size else image.resize(size, Resampling.BICUBIC)
-
-
 async def _scored(
     asking: Asking,
     before: Sequence[Generation],
     kind: ConfidenceKind,
-    picture: _Noised,
+    picture: Noised,
     title: str,
 ) -> NDArray[np.float64]:
     said = {item.id: g.samples[0].token_ids for item, g in zip(asking.items, before, strict=True)}

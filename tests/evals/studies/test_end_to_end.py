@@ -23,6 +23,7 @@ LINES = {
     "weights": 2 * 125 + 2,
     "peers": 1 + 12 + 1 + 3,
     "cost": 3,
+    "calibration": (3 + 2) * 10,
 }
 
 
