@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from catts.evals.tasks.running import Outcome
+    from catts.evals.tasks.outcome import Outcome
 
 Routing = Literal["paper", "planned", "parallel"]
 
@@ -55,7 +55,8 @@ def evaluate(
     quiet_loading(base, expert)
     from rich.console import Console
 
-    from catts.evals.tasks.running import as_table, run_task
+    from catts.evals.tasks.outcome import as_table
+    from catts.evals.tasks.running import run_task
 
     settings: dict[str, Any] = {
         "base": base,
