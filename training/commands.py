@@ -13,7 +13,7 @@ def train(
     ] = "embedded",
     json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
-    """Train with CDRL; the same command resumes. Further options are TRL's: --learning_rate 1e-5."""
+    """Train with CDRL; the same command resumes. Further options are TRL's: --max_steps 80."""
     from catts.agents.commands import quiet_loading
     from catts.training.need import need_training
 

@@ -20,9 +20,8 @@ picture's completions, scored again under it."""
 class CDRLConfig(GRPOConfig):  # type: ignore[misc]  # trl ships no types
     """`beta` is TRL's: the weight of the KL to the base, here exact and on clean pictures only.
 
-    A batch holds each question `2 * num_generations` times: a group with its picture and a group
-    with the noised one, so `per_device_train_batch_size * steps_per_generation` has to be a multiple
-    of that.
+    A batch holds each question `2 * num_generations` times, a group with its picture and a group
+    with the noised one: `per_device_train_batch_size * steps_per_generation` is a multiple of that.
     """
 
     alpha: float = field(

@@ -20,15 +20,13 @@ from catts.training.token_terms import Reference, token_terms
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one forward pass of a batch gave, over the last `keep` tokens of each row."""
+class Terms:
+    """What was found of a batch, over the last `keep` tokens of each row."""
 
-    hidden: Tensor | None = None
-    """Hidden states that predict them, shape (rows, keep, width)."""
-    confidence: Tensor | None = None
+    confidence: Tensor
     """c_t, shape (rows, keep); 0 where there is no completion token."""
-    divergence: Tensor | None = None
-    """KL to the reference in nats, of the same shape."""
+    divergence: Tensor | None
+    """KL to the reference in nats, of the same shape; None without a reference."""
 
 
 class Listener:
@@ -45,19 +43,20 @@ class Listener:
         self._wanted: Literal["nothing", "hidden", "terms"] = "nothing"
         self._keep = 0
         self._reference: tuple[Tensor, Tensor] | None = None
-        self._found: list[Found] = []
+        self._hidden: list[Tensor] = []
+        self._terms: list[Terms] = []
         for model in models:
             self._patch(model)
 
     @contextmanager
     def hidden_states(self) -> Iterator[None]:
-        """Keep hidden states of the passes inside; `take` gives those of the last call."""
+        """Keep hidden states of the passes inside, see `take_hidden`."""
         with self._listening("hidden"):
             yield
 
     @contextmanager
     def terms(self, reference: tuple[Tensor, Tensor] | None = None) -> Iterator[None]:
-        """Compute c_t in the passes inside, and KL where there is a reference.
+        """Compute c_t in the passes inside, and KL where there is a reference, see `take_terms`.
 
         Args:
             reference: hidden states of the reference for the same batch, shape (rows, keep, width),
@@ -77,19 +76,21 @@ class Listener:
             keep: how many tokens at the end of each row are completions.
         """
         self._keep = keep
-        self._found = []
+        self._hidden, self._terms = [], []
 
-    def take(self) -> Found:
-        """What the last call found, its passes one below the other."""
-        found, self._found = self._found, []
-        columns = {
-            name: [getattr(each, name) for each in found]
-            for name in ("hidden", "confidence", "divergence")
-        }
-        return Found(**{
-            name: torch.cat(parts) if parts and parts[0] is not None else None
-            for name, parts in columns.items()
-        })  # fmt: skip
+    def take_hidden(self) -> Tensor:
+        """Hidden states of the last call that predict completions, shape (rows, keep, width)."""
+        found, self._hidden = self._hidden, []
+        return torch.cat(found)
+
+    def take_terms(self) -> Terms:
+        """The terms of the last call, its passes one below the other."""
+        found, self._terms = self._terms, []
+        divergences = [each.divergence for each in found if each.divergence is not None]
+        return Terms(
+            torch.cat([each.confidence for each in found]),
+            torch.cat(divergences) if divergences else None,
+        )
 
     @contextmanager
     def _listening(self, wanted: Literal["hidden", "terms"]) -> Iterator[None]:
@@ -118,15 +119,16 @@ class Listener:
                 output = inner(*args, labels=labels, **kwargs)
             finally:
                 listening.remove()
-            self._found.append(self._of(kept[-1], labels, this.get_output_embeddings().weight))
+            window = kept[-1][:, -self._keep - 1 : -1]
+            if self._wanted == "hidden":
+                self._hidden.append(window.detach())
+            else:
+                self._terms.append(self._of(window, labels, this.get_output_embeddings().weight))
             return output
 
         model.forward = types.MethodType(forward, model)
 
-    def _of(self, states: Tensor, labels: Tensor, weight: Tensor) -> Found:
-        window = states[:, -self._keep - 1 : -1]
-        if self._wanted == "hidden":
-            return Found(hidden=window.detach())
+    def _of(self, window: Tensor, labels: Tensor, weight: Tensor) -> Terms:
         mask = labels[:, -self._keep :] != -100
         reference = None
         if self._reference is not None:
@@ -137,7 +139,4 @@ class Listener:
         def spread(values: Tensor) -> Tensor:
             return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
-        return Found(
-            confidence=spread(confidence),
-            divergence=None if divergence is None else spread(divergence),
-        )
+        return Terms(spread(confidence), None if divergence is None else spread(divergence))

@@ -47,7 +47,7 @@ class Normalisation(Record):
 def perception_reward(
     confidence: Tensor, noised: Tensor, *, alpha: float, beta: float, deviation: float
 ) -> Tensor:
-    """alpha tanh(beta (C - C') / sigma), in (-alpha, alpha): the confidence has to fall with sight.
+    """Alpha tanh(beta (C - C') / sigma), in (-alpha, alpha): the confidence has to fall with sight.
 
     sigma is not in the source; it makes beta mean the same for models whose C spreads otherwise.
 

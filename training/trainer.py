@@ -66,7 +66,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
         policy = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
         listened = [policy] if self.ref_model is None else [policy, self.ref_model]
         self._listener = Listener(listened, k=args.confidence_k)
-        self._given: Tensor | None = None
+        self._given = torch.zeros(0, 2)
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
         dataset = self.train_dataset if dataset is None else dataset
@@ -135,10 +135,9 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
         finally:
             self.beta = 0.0
         if self._anchor:
-            output["reference_hidden"] = self._listener.take().hidden
+            output["reference_hidden"] = self._listener.take_hidden()
         confidence = self._confidences(output)
         first = self.accelerator.process_index * len(inputs)
-        assert self._given is not None
         right, form = self._given[first : first + len(inputs)].unbind(-1)
         clean = torch.arange(len(inputs), device=right.device) // self.num_generations % 2 == 0
         terms = self._confidence_rewards(confidence, right, clean)
@@ -161,8 +160,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
                 batch_size=self.args.per_device_train_batch_size,
                 **{name: output[name] for name in _VISION if name in output},
             )  # fmt: skip
-        found = self._listener.take().confidence
-        assert found is not None
+        found = self._listener.take_terms().confidence
         return sequence_means(found, output["completion_mask"])
 
     def _confidence_rewards(self, confidence: Tensor, right: Tensor, clean: Tensor) -> "_Terms":
@@ -196,7 +194,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
             centred = centred / (deviation + 1e-4)
         advantages = centred.flatten()
         if self.args.twin == "rescored":
-            # no policy chose these completions for that picture; TRL counts their tokens all the same
+            # none of these was drawn under its picture; TRL counts their tokens all the same
             advantages = 2 * advantages * clean
         return advantages
 
@@ -206,10 +204,10 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
             reference = (inputs["reference_hidden"], self._reference_head())
         with self._listener.terms(reference):
             loss: Tensor = super()._compute_loss(model, inputs)
-        found = self._listener.take()
-        assert found.confidence is not None
+        found = self._listener.take_terms()
         mask = inputs["completion_mask"]
-        window = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
+        steps = self.current_gradient_accumulation_steps
+        window = self.args.per_device_train_batch_size * steps
         if self.args.gradient == "whole":
             confidence = sequence_means(found.confidence, mask)
             # its gradient alone: the value would say nothing
@@ -217,10 +215,9 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
             loss = loss - (inputs["path"] * moved).sum() / window
         if found.divergence is not None:
             kl = (found.divergence * mask * inputs["clean"][:, None]).sum()
-            share = self.args.gradient_accumulation_steps / self.args.steps_per_generation
-            kl = kl / (inputs["clean_tokens"] * share)
+            kl = kl / (inputs["clean_tokens"] * steps / self.args.steps_per_generation)
             loss = loss + self._anchor * kl
-            self._log_mean("kl", kl.detach() * self.args.gradient_accumulation_steps)
+            self._log_mean("kl", kl.detach() * steps)
         return loss
 
     def _reference_head(self) -> Tensor:
