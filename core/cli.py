@@ -15,6 +15,7 @@ from catts.evals.shipped.commands import embedded
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
 from catts.evals.tasks.commands import evaluate, harness
+from catts.training.commands import train
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -63,6 +64,7 @@ app.command("eval")(evaluate)
 app.command()(study)
 app.command()(report)
 app.command()(calibrate)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 
 
 @app.command()

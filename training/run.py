@@ -1,7 +1,9 @@
 """A training run from its settings to a checkpoint; a killed one goes on from its last save."""
 
+import json
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 from rich.progress import Progress
 from transformers.trainer_utils import get_last_checkpoint, set_seed
@@ -100,10 +102,9 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
     """The trained checkpoint, in the precision of the base's own files."""
     folder = out / "model"
     policy = trainer.accelerator.unwrap_model(trainer.model)
-    dtype = loaded.model.config.dtype
     if trainer.accelerator.is_main_process:
         part = out / "model.part"
-        policy.to(dtype).save_pretrained(part)
+        policy.to(_stored_dtype(loaded)).save_pretrained(part)
         loaded.processor.save_pretrained(part)
         for weights in part.glob("*.safetensors"):
             # transformers leaves them readable by their owner alone; a package is for everyone
@@ -119,3 +120,11 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
         part.rename(folder)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def _stored_dtype(loaded: LoadedModel) -> torch.dtype:
+    """The precision of the base's files, whatever it was loaded in."""
+    config = json.loads((loaded.folders[0] / "config.json").read_text("utf-8"))
+    name = config.get("dtype") or config.get("torch_dtype")
+    dtype = getattr(torch, str(name), None)
+    return dtype if isinstance(dtype, torch.dtype) else loaded.dtype
