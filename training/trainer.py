@@ -81,6 +81,19 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
         )
         return TwinSampler(inner, self.num_generations)
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Weights by the names that they were saved under.
+
+        transformers renames a vision-language model's weights when it saves and when it loads, but
+        not where a run resumes: there nothing would fit, and the run go on from the base's weights.
+        """
+        target = self.model if model is None else model
+        if hasattr(target, "peft_config") or self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        stored = type(target).from_pretrained(resume_from_checkpoint, dtype=target.dtype)
+        target.load_state_dict(stored.state_dict())
+
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         """Completions of all prompts, those of twins that are scored again being the clean ones."""
         if self.args.twin == "fresh":
