@@ -21,9 +21,9 @@ LINES = {
     "scaling": 2 + 1,
     "probing": 1 + 2 * 10,
     "weights": 2 * 125 + 2,
-    "peers": 1 + 12 + 1 + 3,
+    "peers": 1 + 8 + 1 + 3,
     "cost": 3,
-    "calibration": (3 + 2) * 10,
+    "calibration": (3 + 2) * 12,
 }
 
 
