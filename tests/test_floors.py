@@ -16,6 +16,7 @@ FLOORS = {
     "catts.agents": 2,
     "catts.graph": 3,
     "catts.embedded": 3,
+    "catts.training": 4,
     "catts.evals.benchmarks": 4,
     "catts.evals.graders": 5,
     "catts.evals": 6,
@@ -28,12 +29,14 @@ FRONT_DOORS = {"catts", "catts.cli"}
 """The public API and the command line, which may reach every floor."""
 
 HEAVY = {
-    "torch": {"catts.perception", "catts.agents", "catts.embedded"},
+    "torch": {"catts.training", "catts.perception", "catts.agents", "catts.embedded"},
     "torchvision": {"catts.perception", "catts.agents", "catts.embedded"},
-    "transformers": {"catts.agents", "catts.embedded"},
+    "transformers": {"catts.training", "catts.agents", "catts.embedded"},
     "tokenizers": {"catts.agents", "catts.embedded"},
     "safetensors": {"catts.agents", "catts.embedded"},
     "peft": {"catts.agents"},
+    "trl": {"catts.training"},
+    "datasets": {"catts.training"},
     "pyarrow": {"catts.evals.benchmarks"},
     "huggingface_hub": {"catts.agents", "catts.evals.benchmarks"},
     "langchain": {"catts.agents", "catts.graph"},
@@ -47,6 +50,7 @@ HEAVY = {
     "typer": {
         "catts",
         "catts.agents",
+        "catts.training",
         "catts.evals.shipped",
         "catts.evals.studies",
         "catts.evals.tasks",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from trl.scripts.utils import TrlParser
 from trl.trainer.model_config import ModelConfig
@@ -50,7 +51,8 @@ def parsed(recipe: str, overrides: Sequence[str]) -> tuple[RunArguments, CDRLCon
         InputError: the recipe is not there, or a setting is unknown or cannot be used.
     """
     path = recipe_path(recipe)
-    parser = TrlParser((RunArguments, CDRLConfig, ModelConfig), exit_on_error=False)
+    kinds: Any = (RunArguments, CDRLConfig, ModelConfig)
+    parser = TrlParser(kinds, exit_on_error=False)
     try:
         run, config, model = parser.parse_args_and_config(["--config", str(path), *overrides])
     except InputError:

@@ -17,7 +17,7 @@ picture's completions, scored again under it."""
 
 
 @dataclass
-class CDRLConfig(GRPOConfig):  # type: ignore[misc]  # trl ships no types
+class CDRLConfig(GRPOConfig):
     """`beta` is TRL's: the weight of the KL to the base, here exact and on clean pictures only.
 
     A batch holds each question `2 * num_generations` times, a group with its picture and a group
@@ -55,7 +55,7 @@ class CDRLConfig(GRPOConfig):  # type: ignore[misc]  # trl ships no types
         Raises:
             InputError: a setting cannot be used.
         """
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
         choices = {
             "calibration": ("linear", "brier"),
             "gradient": ("policy", "whole"),
@@ -66,10 +66,15 @@ class CDRLConfig(GRPOConfig):  # type: ignore[misc]  # trl ships no types
                 raise InputError(f"{name}: give {' or '.join(known)}, not {getattr(self, name)!r}")
         if self.scale_rewards == "batch":
             raise InputError("scale_rewards: CDRL knows group and none")
-        local = self.per_device_train_batch_size * self.steps_per_generation
-        if local % (2 * self.num_generations):
+        local = self.per_device_train_batch_size * (self.steps_per_generation or 1)
+        if local % (2 * self.group):
             raise InputError(
                 f"per_device_train_batch_size x steps_per_generation is {local}, no multiple of "
-                f"2 x num_generations = {2 * self.num_generations}: a question's clean and noised "
+                f"2 x num_generations = {2 * self.group}: a question's clean and noised "
                 "group must lie on one device"
             )
+
+    @property
+    def group(self) -> int:
+        """Completions of one picture, whose rewards are compared with each other."""
+        return self.num_generations or 1

@@ -54,10 +54,11 @@ def token_terms(
             use_reentrant=False,
         )
         confidences.append(c)
-        divergences.append(kl)
+        if kl is not None:
+            divergences.append(kl)
     if not confidences:
         return hidden.new_zeros(0, dtype=torch.float32), None
-    return torch.cat(confidences), None if reference is None else torch.cat(divergences)
+    return torch.cat(confidences), torch.cat(divergences) if divergences else None
 
 
 def _terms(

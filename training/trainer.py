@@ -38,7 +38,7 @@ class TwinSampler(Sampler[int]):
         return len(self._inner)
 
 
-class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
+class CDRLTrainer(GRPOTrainer):
     """Trains on pairs of rows (`catts.training.data.twins`).
 
     The gradient of E[r] has two parts, E[A grad log pi] and E[grad R_conf]. TRL takes the first,
@@ -60,6 +60,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
             getattr(processor, "tokenizer", processor).padding_side = "left"
         super().__init__(reward_funcs=[output_of, format_of], args=args, **options)
         self._normalisation = normalisation
+        self._group = args.group
         # TRL keeps a reference and asks it where beta is not 0, and then adds an estimate of the KL
         # to its loss: so it is 0 but while completions are scored
         self._anchor, self.beta = self.beta, 0.0
@@ -70,16 +71,16 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
         dataset = self.train_dataset if dataset is None else dataset
-        both = 2 * self.num_generations
+        both = 2 * self._group
         inner = RepeatSampler(
             data_source=range(len(dataset) // 2),
             mini_repeat_count=both,
             batch_size=self.args.generation_batch_size // both,
             repeat_count=self.num_iterations * self.args.steps_per_generation,
-            shuffle=self.shuffle_dataset,
+            shuffle=bool(self.shuffle_dataset),
             seed=self.args.seed,
         )
-        return TwinSampler(inner, self.num_generations)
+        return TwinSampler(inner, self._group)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Weights by the names that they were saved under.
@@ -98,7 +99,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
         """Completions of all prompts, those of twins that are scored again being the clean ones."""
         if self.args.twin == "fresh":
             return super()._generate(prompts)  # type: ignore[no-any-return]
-        group = self.num_generations
+        group = self._group
         clean = [p for place, p in enumerate(prompts) if place // group % 2 == 0]
         ids, completion_ids, tools, completions, logprobs, extra, images, tool_images = (
             super()._generate(clean)
@@ -152,7 +153,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
         confidence = self._confidences(output)
         first = self.accelerator.process_index * len(inputs)
         right, form = self._given[first : first + len(inputs)].unbind(-1)
-        clean = torch.arange(len(inputs), device=right.device) // self.num_generations % 2 == 0
+        clean = torch.arange(len(inputs), device=right.device) // self._group % 2 == 0
         terms = self._confidence_rewards(confidence, right, clean)
         output["path"] = terms.slope
         output["clean"] = clean
@@ -180,7 +181,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
         args, norm = self.args, self._normalisation
         with torch.enable_grad():
             leaf = confidence.detach().clone().requires_grad_()
-            seen, noised = leaf.view(-1, 2, self.num_generations).unbind(1)
+            seen, noised = leaf.view(-1, 2, self._group).unbind(1)
             if args.twin == "fresh":
                 noised = noised.mean(1, keepdim=True).expand_as(seen)
             perception = perception_reward(
@@ -199,7 +200,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
     def _advantages(self, conf: Tensor, right: Tensor, form: Tensor, clean: Tensor) -> Tensor:
         """Of each group by itself, as TRL has it."""
         weights = self.reward_weights.to(right.device)
-        total = (conf + weights[0] * right + weights[1] * form).view(-1, self.num_generations)
+        total = (conf + weights[0] * right + weights[1] * form).view(-1, self._group)
         centred = total - total.mean(1, keepdim=True)
         deviation = total.std(1, keepdim=True)
         self._log_mean("frac_groups_without_signal", (deviation < 1e-6).float())
@@ -216,7 +217,7 @@ class CDRLTrainer(GRPOTrainer):  # type: ignore[misc]  # trl ships no types
         if self._anchor:
             reference = (inputs["reference_hidden"], self._reference_head())
         with self._listener.terms(reference):
-            loss: Tensor = super()._compute_loss(model, inputs)
+            loss: Tensor = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
         found = self._listener.take_terms()
         mask = inputs["completion_mask"]
         steps = self.current_gradient_accumulation_steps
