@@ -7,6 +7,7 @@ what was put into the store.
 
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from inspect_ai.event import StoreEvent
 from inspect_ai.log import EvalSample, read_eval_log, resolve_sample_attachments, write_eval_log
@@ -24,8 +25,22 @@ def make_whole(path: Path) -> int:
     log = read_eval_log(str(path))
     mended = sum(_mended(sample) for sample in log.samples or ())
     if mended:
-        write_eval_log(log, str(path))
+        part = path.with_suffix(".part")
+        write_eval_log(log, str(part), format="eval")
+        part.replace(path)
     return mended
+
+
+def put_aside_torn(folder: Path) -> None:
+    """Rename logs that a kill cut off while Inspect was bringing back an earlier one.
+
+    Inspect stops at them. What they were to hold, the earlier log and its buffer still do.
+    """
+    for path in folder.glob("*.eval"):
+        try:
+            read_eval_log(str(path), header_only=True)
+        except (ValueError, KeyError, EOFError, BadZipFile):
+            path.replace(path.with_suffix(".eval.torn"))
 
 
 def _mended(sample: EvalSample) -> bool:

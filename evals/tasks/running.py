@@ -19,7 +19,7 @@ from catts.evals.progress import progress_bar
 from catts.evals.tasks import tasks
 from catts.evals.tasks.models import ENDED, OPENED, model_settings
 from catts.evals.tasks.outcome import CHOSEN_ON, Outcome, outcome_of, path_of
-from catts.evals.tasks.recovered import make_whole
+from catts.evals.tasks.recovered import make_whole, put_aside_torn
 from catts.evals.tasks.samples import loaded_benchmark
 from catts.graph.blocking import block_on
 
@@ -68,6 +68,7 @@ def run_task(
         key = hashlib.sha256(json.dumps([name, asked], sort_keys=True).encode()).hexdigest()[:8]
         folder = log_dir or Path("runs/evals") / f"{name}-{key}"
         _usable(folder)
+        put_aside_torn(folder)
         _same_run(folder, asked)
         card = getattr(context.engine, "card", None)
         seen = overlap(card, items) if isinstance(card, ModelCard) else 0

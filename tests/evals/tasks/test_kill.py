@@ -28,7 +28,10 @@ def written(folder: Path) -> dict[tuple[str, int], EvalSample]:
     """The samples that the folder's logs hold, but for those that a kill cut off."""
     found: dict[tuple[str, int], EvalSample] = {}
     for log in reversed(list_eval_logs(str(folder)) if folder.is_dir() else []):
-        samples = read_eval_log(log).samples or []
+        try:
+            samples = read_eval_log(log).samples or []
+        except ValueError:  # one that is being written, or that a kill cut off
+            continue
         held = {(str(sample.id), sample.epoch): sample for sample in samples}
         assert len(held) == len(samples), "a sample stands twice in the log"
         found |= {key: sample for key, sample in held.items() if sample.error is None}
@@ -120,3 +123,17 @@ def buffered(folder: Path) -> list[tuple[str, int]]:
     if data is None or isinstance(data, str):
         return []
     return [(str(s.id), s.epoch) for s in data.samples if s.completed]
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_a_log_that_was_cut_off_is_put_aside(tmp_path: Path) -> None:
+    first = subprocess.run([*COMMAND, "--log-dir", str(tmp_path)], capture_output=True)
+    assert first.returncode == 0, first.stderr.decode()[-2000:]
+    (log,) = tmp_path.glob("*.eval")
+    torn = log.with_name(f"{log.stem}-recovered.eval")
+    torn.write_bytes(log.read_bytes()[:5000])
+    again = subprocess.run([*COMMAND, "--log-dir", str(tmp_path)], capture_output=True)
+    assert again.returncode == 0, again.stderr.decode()[-2000:]
+    assert list(tmp_path.glob("*.eval")) == [log]
+    assert torn.with_suffix(".eval.torn").is_file()
