@@ -55,7 +55,7 @@ def test_pictures_beside_json_lines(tmp_path: Path) -> None:
     [
         ({"question": " "}, "row 3: question is missing or blank"),
         ({"answer": ""}, "row 3: answer is missing or blank"),
-        ({"choices": ["a", "b"]}, "row 3: answer '5 cm' is no letter of its 2 choices"),
+        ({"choices": ["a", "b"]}, "row 3: answer '5 cm' is not the letter of one of 2 choices"),
         ({"image": {"bytes": png()[:60], "path": None}}, "row 3: .*(truncated|not an image)"),
         ({"image": {"bytes": None, "path": None}}, "row 3: image is missing"),
     ],
