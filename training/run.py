@@ -19,6 +19,7 @@ from catts.errors import InputError
 from catts.training.arguments import RunArguments
 from catts.training.config import CDRLConfig
 from catts.training.data import Noise, Source, twins
+from catts.training.dataset_source import open_dataset
 from catts.training.embedded_source import EmbeddedSource
 from catts.training.normalise import normalisation_of
 from catts.training.rewards import Normalisation
@@ -41,13 +42,13 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     set_seed(config.seed)
     base = model.model_name_or_path or "embedded"
     folder = embedded_folder("base") if base == "embedded" else Path(base)
+    source = source_of(run, quiet=config.disable_tqdm)
     loaded = load_model(
         folder if folder.exists() else base,
         device="cpu" if config.use_cpu else None,
         dtype=model.dtype,
         attn_implementation=model.attn_implementation,
     )
-    source = source_of(run)
     out = Path(config.output_dir)
     out.mkdir(parents=True, exist_ok=True)
     normalisation = _normalisation(loaded, source, run, config)
@@ -64,15 +65,15 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     return _finish(trainer, loaded, out)
 
 
-def source_of(run: RunArguments) -> Source:
+def source_of(run: RunArguments, *, quiet: bool = False) -> Source:
     """The training questions that the settings name.
 
     Raises:
         InputError: they cannot be used.
     """
-    if run.data != "embedded":
-        raise InputError(f"data: {run.data} cannot be read yet; give embedded")
-    return EmbeddedSource(run.questions)
+    if run.data == "embedded":
+        return EmbeddedSource(run.questions)
+    return open_dataset(run.data, quiet=quiet)
 
 
 def _normalisation(

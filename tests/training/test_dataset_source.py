@@ -1,0 +1,75 @@
+"""Training data of one's own: read from files, each bad row named before anything is trained."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+from PIL import Image
+
+from catts.errors import InputError
+from catts.training.dataset_source import open_dataset
+
+
+def png(side: int = 24) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (side, side), "red").save(data, "PNG")
+    return data.getvalue()
+
+
+def parquet(folder: Path, **changed: Any) -> Path:
+    rows = {
+        "image": [{"bytes": png(), "path": None}] * 3,
+        "question": ["How many?", "Which?", "How long?"],
+        "answer": ["3", "B", "5 cm"],
+        "choices": [[], ["red", "blue"], []],
+    }
+    for name, value in changed.items():
+        rows[name] = [*rows[name][:2], value]
+    folder.mkdir(exist_ok=True)
+    Dataset.from_dict(rows).to_parquet(folder / "train.parquet")
+    return folder
+
+
+def test_parquet(tmp_path: Path) -> None:
+    source = open_dataset(str(parquet(tmp_path / "data")), quiet=True)
+    assert len(source) == 3
+    first, second = source[0], source[1]
+    assert (first.question, first.answer, first.choices) == ("How many?", "3", ())
+    assert (second.answer, second.choices) == ("B", ("red", "blue"))
+    assert (first.image.size, first.image.mode, first.region) == ((24, 24), "RGB", None)
+
+
+def test_pictures_beside_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(png(16))
+    line = {"file_name": "one.png", "question": "What colour?", "answer": "red"}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(line) + "\n")
+    (row,) = [open_dataset(str(tmp_path), quiet=True)[i] for i in range(1)]
+    assert (row.image.size, row.answer) == ((16, 16), "red")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"question": " "}, "row 3: question is missing or blank"),
+        ({"answer": ""}, "row 3: answer is missing or blank"),
+        ({"choices": ["a", "b"]}, "row 3: answer '5 cm' is not the letter of one of 2 choices"),
+        ({"image": {"bytes": png()[:60], "path": None}}, "row 3: .*(truncated|not an image)"),
+        ({"image": {"bytes": None, "path": None}}, "row 3: image is missing"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, changed: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        open_dataset(str(parquet(tmp_path / "data", **changed)), quiet=True)
+
+
+def test_a_missing_column_and_a_missing_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    Dataset.from_dict({"question": ["a"], "answer": ["b"]}).to_parquet(folder / "train.parquet")
+    with pytest.raises(InputError, match="has no column image; it has question, answer"):
+        open_dataset(str(folder), quiet=True)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        open_dataset(str(tmp_path / "nowhere"), quiet=True)
