@@ -1,0 +1,34 @@
+"""From attention and its gradients to what each patch has to do with a text.
+
+Gradient-weighted attention roll-out (Chefer, Gur and Wolf 2021, arXiv 2103.15679): with A the
+attention of a layer, per head, and G the gradient of the score by it,
+
+    R <- R + mean over heads of (G * A)+  R,    R = 1 before the first layer,
+
+where ()+ keeps what is positive. The row of R that belongs to the class token, which the score is
+read from, is the relevance of every patch. The sum with R is the residual stream: what a layer adds
+comes on top of what stood there, before the normalisation of the next block, so in a pre-norm
+transformer like CLIP's the rule holds as it stands.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def rollout(attention: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+    """Relevance of each patch to a score, by the rule above.
+
+    Args:
+        attention: of each layer, first to last, (B, heads, L, L); token 0 is the class token.
+        gradients: of the score by each.
+
+    Returns:
+        (B, L - 1), at least 0.
+    """
+    batch, _, length, _ = attention[0].shape
+    relevance = torch.eye(length, device=attention[0].device).expand(batch, -1, -1)
+    for weights, gradient in zip(attention, gradients, strict=True):
+        relevance = relevance + (gradient * weights).clamp(min=0).mean(dim=1) @ relevance
+    return relevance[:, 0, 1:]

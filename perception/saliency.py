@@ -1,0 +1,126 @@
+"""Where does a question look? A saliency map of a text over a picture, by a CLIP.
+
+The score that is explained is the cosine of the picture's and the text's embeddings; how a patch's
+part in it is found stands in `catts.perception.relevance`.
+"""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch.nn import functional as F  # noqa: N812
+
+from catts.images import image_digest
+from catts.perception.attention import attention_of
+from catts.perception.clip import Clip, load_clip
+from catts.perception.relevance import rollout
+from catts.perception.saliency_store import FloatMap, SaliencyStore, map_key
+
+_BATCH = 32
+"""Pictures that are looked at together; a layer's attention and gradient are held for all."""
+
+
+def texts_of(question: str, choices: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a question asks the picture for: itself, and itself with each of its choices."""
+    return (question, *(f"{question} {choice}" for choice in choices))
+
+
+class Saliency:
+    """Maps of texts over pictures by one CLIP. Safe in threads; one batch runs at a time."""
+
+    def __init__(self, clip: Clip, store: SaliencyStore | None = None) -> None:
+        """Look with `clip`; what was looked at once is read from `store`."""
+        self.clip = clip
+        self._store = SaliencyStore() if store is None else store
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        spec: str | Path = "embedded",
+        *,
+        device: str | None = None,
+        folder: str | Path | None = None,
+    ) -> "Saliency":
+        """Load a CLIP (see `catts.perception.clip.load_clip`) and keep its maps, also in `folder`.
+
+        Raises:
+            SaliencyError: there is no such model or device, or the folder cannot be made.
+        """
+        store = SaliencyStore(folder)
+        return cls(load_clip(spec, device), store)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of everything that decides a map, besides picture and text."""
+        return self.clip.fingerprint
+
+    def map(self, image: Image, question: str, choices: Sequence[str] = ()) -> FloatMap:
+        """`maps` of one picture."""
+        return self.maps([image], [texts_of(question, choices)])[0]
+
+    def maps(self, images: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[FloatMap]:
+        """The map of each picture's texts over it: the mean of the texts' maps.
+
+        Args:
+            images: RGB, any size, as `catts.images.load_image` returns them. The whole of a picture
+                is scaled to the model's square.
+            texts: of each picture, at least one; longer ones than the model reads are cut.
+
+        Returns:
+            For each picture an array of shape (rows, columns) of the model's patches, float32, each
+            in [0, 1], summing to 1; read-only. Where nothing in a picture speaks for a text, that
+            text's part is uniform.
+
+        Raises:
+            ValueError: there are not as many lists of texts as pictures, or one is empty.
+            ImageError: a picture is not RGB.
+        """
+        if len(images) != len(texts) or not all(texts):
+            raise ValueError(f"{len(images)} pictures need as many lists of at least one text")
+        digests = [image_digest(image) for image in images]
+        wanted = [
+            [map_key(self.fingerprint, digest, text) for text in own]
+            for digest, own in zip(digests, texts, strict=True)
+        ]
+        found: dict[str, FloatMap] = {}
+        missing: dict[str, tuple[Image, str]] = {}
+        for image, own, keys in zip(images, texts, wanted, strict=True):
+            for text, key in zip(own, keys, strict=True):
+                kept = self._store.get(key)
+                if kept is None:
+                    missing[key] = image, text
+                else:
+                    found[key] = kept
+        rows = list(missing.items())
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            for (key, _), saliency in zip(part, self._look([r for _, r in part]), strict=True):
+                self._store.put(key, saliency)
+                found[key] = saliency
+        return [_mean([found[key] for key in keys]) for keys in wanted]
+
+    def _look(self, pairs: Sequence[tuple[Image, str]]) -> list[FloatMap]:
+        """The map of each text over its picture."""
+        with self._lock, torch.enable_grad():  # hooks of two threads would hear of each other
+            pixels = self.clip.pixels([image for image, _ in pairs])
+            words = self.clip.embed([text for _, text in pairs])
+            with attention_of(self.clip.model.visual) as attention:
+                seen = F.normalize(self.clip.model.encode_image(pixels), dim=-1)
+            score = (seen * words).sum()
+            gradients = torch.autograd.grad(score, attention)
+            relevance = rollout([a.detach() for a in attention], gradients).double()
+        total = relevance.sum(dim=1, keepdim=True)
+        uniform = torch.full_like(relevance, 1 / relevance.shape[1])
+        shares = torch.where(total > 0, relevance / total, uniform)
+        grids = shares.view(-1, *self.clip.grid).cpu().numpy().astype(np.float32)
+        return list(grids)
+
+
+def _mean(maps: Sequence[FloatMap]) -> FloatMap:
+    mean: FloatMap = np.stack(maps).mean(axis=0, dtype=np.float64).astype(np.float32)
+    mean.flags.writeable = False
+    return mean
