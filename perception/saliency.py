@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from catts.images import image_digest
 from catts.perception.attention import attention_of
 from catts.perception.clip import Clip, load_clip
+from catts.perception.key_region import KeyRegion, key_region
 from catts.perception.relevance import rollout
 from catts.perception.saliency_store import FloatMap, SaliencyStore, map_key
 
@@ -61,6 +62,12 @@ class Saliency:
     def map(self, image: Image, question: str, choices: Sequence[str] = ()) -> FloatMap:
         """`maps` of one picture."""
         return self.maps([image], [texts_of(question, choices)])[0]
+
+    def region(
+        self, image: Image, question: str, choices: Sequence[str], share: float
+    ) -> KeyRegion:
+        """The fewest patches that hold `share`, in [0, 1], of a question's saliency."""
+        return key_region(self.map(image, question, choices), share)
 
     def maps(self, images: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[FloatMap]:
         """The map of each picture's texts over it: the mean of the texts' maps.

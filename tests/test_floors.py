@@ -47,6 +47,7 @@ HEAVY = {
     "matplotlib": {"catts.evals.shipped", "catts.evals.studies", "catts.embedded"},
     "typer": {
         "catts",
+        "catts.perception",
         "catts.agents",
         "catts.evals.shipped",
         "catts.evals.studies",
