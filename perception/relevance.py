@@ -3,12 +3,17 @@
 Gradient-weighted attention roll-out (Chefer, Gur and Wolf 2021, arXiv 2103.15679): with A the
 attention of a layer, per head, and G the gradient of the score by it,
 
-    R <- R + mean over heads of (G * A)+  R,    R = 1 before the first layer,
+    R <- R + (mean over heads of G * A)+  R,    R = 1 before the first layer,
 
 where ()+ keeps what is positive. The row of R that belongs to the class token, which the score is
 read from, is the relevance of every patch. The sum with R is the residual stream: what a layer adds
 comes on top of what stood there, before the normalisation of the next block, so in a pre-norm
 transformer like CLIP's the rule holds as it stands.
+
+The paper takes ()+ of each head before the mean. Here the heads are summed up first, so that a
+patch which one head counts for the score and another against it counts by the balance of both:
+the sum over heads of G * A is what the score would lose, to first order, if the class token did not
+attend to the patch at all. It finds the evidence better (`docs/embedded.md`).
 """
 
 from collections.abc import Sequence
@@ -30,5 +35,5 @@ def rollout(attention: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
     batch, _, length, _ = attention[0].shape
     relevance = torch.eye(length, device=attention[0].device).expand(batch, -1, -1)
     for weights, gradient in zip(attention, gradients, strict=True):
-        relevance = relevance + (gradient * weights).clamp(min=0).mean(dim=1) @ relevance
+        relevance = relevance + (gradient * weights).mean(dim=1).clamp(min=0) @ relevance
     return relevance[:, 0, 1:]

@@ -70,7 +70,10 @@ class Saliency:
         return key_region(self.map(image, question, choices), share)
 
     def maps(self, images: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[FloatMap]:
-        """The map of each picture's texts over it: the mean of the texts' maps.
+        """The map of each picture's texts over it: the weighted mean of the texts' maps.
+
+        Of several texts the first one, the question, counts as much as all others together: choices
+        that do not fit the picture point at other things.
 
         Args:
             images: RGB, any size, as `catts.images.load_image` returns them. The whole of a picture
@@ -108,7 +111,7 @@ class Saliency:
             for (key, _), saliency in zip(part, self._look([r for _, r in part]), strict=True):
                 self._store.put(key, saliency)
                 found[key] = saliency
-        return [_mean([found[key] for key in keys]) for keys in wanted]
+        return [_mixed([found[key] for key in keys]) for keys in wanted]
 
     def _look(self, pairs: Sequence[tuple[Image, str]]) -> list[FloatMap]:
         """The map of each text over its picture."""
@@ -127,7 +130,9 @@ class Saliency:
         return list(grids)
 
 
-def _mean(maps: Sequence[FloatMap]) -> FloatMap:
-    mean: FloatMap = np.stack(maps).mean(axis=0, dtype=np.float64).astype(np.float32)
-    mean.flags.writeable = False
-    return mean
+def _mixed(maps: Sequence[FloatMap]) -> FloatMap:
+    first, *others = (saliency.astype(np.float64) for saliency in maps)
+    both = (first + sum(others) / len(others)) / 2 if others else first
+    mixed: FloatMap = np.asarray(both, dtype=np.float32)
+    mixed.flags.writeable = False
+    return mixed

@@ -76,6 +76,13 @@ def test_the_roll_out_by_hand():
     assert rollout([first, last], [up, down]).tolist() == [[pytest.approx(1.6 + 0.4 * 1.6)]]
 
 
+def test_heads_that_disagree_about_a_patch_are_balanced():
+    weights = torch.tensor([[[[0.5, 0.5], [1.0, 0.0]], [[0.2, 0.8], [1.0, 0.0]]]])
+    gradient = torch.zeros(1, 2, 2, 2)
+    gradient[0, :, 0, 1] = torch.tensor([1.0, -0.5])
+    assert rollout([weights], [gradient]).item() == pytest.approx((0.5 - 0.4) / 2)
+
+
 def test_a_map_is_a_distribution_over_the_patches(clip, random_picture):
     saliency = Saliency(clip)
     wide = saliency.map(random_picture(0, 90, 30), QUESTION)
@@ -95,12 +102,13 @@ def test_pictures_in_a_batch_do_not_see_each_other(clip, random_picture):
     assert not np.allclose(together[0], together[1], atol=1e-3)
 
 
-def test_a_question_with_choices_has_the_mean_of_its_texts_maps(clip, random_picture):
+def test_of_a_question_with_choices_the_question_counts_half(clip, random_picture):
     picture, saliency = random_picture(0), Saliency(clip)
     texts = texts_of(QUESTION, ("yes", "no"))
     assert texts == (QUESTION, f"{QUESTION} yes", f"{QUESTION} no")
     each = saliency.maps([picture] * 3, [(text,) for text in texts])
-    assert np.allclose(saliency.map(picture, QUESTION, ("yes", "no")), np.mean(each, axis=0))
+    mixed = each[0] / 2 + each[1] / 4 + each[2] / 4
+    assert np.allclose(saliency.map(picture, QUESTION, ("yes", "no")), mixed)
 
 
 def test_what_was_looked_at_once_is_kept_also_for_another_process(
