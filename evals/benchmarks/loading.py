@@ -71,7 +71,7 @@ def load_items(
                 fault = Skipped(str(row.file), row.number, error.field, error.reason)
                 if not skip_malformed:
                     raise BenchmarkError(
-                        f"{fault}; mend the row, or load with skip_malformed=True"
+                        f"{fault}; mend the row, or leave such rows out (skip_malformed)"
                     ) from error
                 skipped.append(fault)
             else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from catts.errors import ImageError
 from catts.evals.benchmarks.item import Json
-from catts.images import ImageSource, check_image
+from catts.images import ImageSource, load_image
 from catts.question import MAX_CHOICES, choice_letter
 
 
@@ -93,7 +93,7 @@ class Row:
         return value
 
     def picture(self, *fields: str) -> ImageSource:
-        """The first of `fields` that holds a picture, its header checked (`check_image`).
+        """The first of `fields` that holds a picture, decoded once: a broken one is told here.
 
         A picture is the struct of bytes and path that the hub's parquet files hold, bare bytes, or
         a path relative to the row's file or to the folder above it (`data/test.jsonl` beside
@@ -109,7 +109,7 @@ class Row:
                 raise MalformedFieldError(field, f"is {_kind(value)}, not a picture")
             try:
                 source: ImageSource = value if isinstance(value, bytes) else self._path(value)
-                check_image(source)
+                load_image(source)
             except ImageError as error:
                 raise MalformedFieldError(field, str(error)) from error
             return source

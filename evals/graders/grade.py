@@ -85,3 +85,16 @@ def letter_of(item: Item) -> str:
     """The letter of the right choice; raises BenchmarkError where there is no label."""
     gold = gold_of(item)
     return gold if item.answer_letter is None else item.answer_letter
+
+
+def voted_answer(item: Item, key: str | None, text: str | None) -> str | None:
+    """What graders get of a vote's winner: a choice's letter, else the answer as it was written.
+
+    Rules read "(B) 12 cm" otherwise than "B", and wrongly where the text names another letter.
+
+    Args:
+        item: the question.
+        key: the winner's key, as in `Trace.answer`; None when there is no answer.
+        text: the same for people, as in `Trace.answer_text`.
+    """
+    return key if item.choices and key in item.text_question.letters else text

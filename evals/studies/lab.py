@@ -1,7 +1,6 @@
 """Where a study is made: its questions, its models, its store."""
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.by_name import load_benchmark
+from catts.evals.benchmarks.digest import data_digest
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
 from catts.evals.graders.grade import gold_of
@@ -20,7 +20,6 @@ from catts.evals.studies.setting import Made, Setting
 from catts.evals.studies.votes import Voted, voted
 from catts.graph.context import Context
 from catts.graph.opening import open_context
-from catts.images import image_digest
 
 _REPLIED = {"ReplyError", "Refused"}
 """Failures of a role whose model did reply."""
@@ -165,13 +164,3 @@ def _options(setting: Setting) -> dict[str, Any]:
         # a bench waits for its turn: a question of many under way is not late
         "node_timeout": None,
     }
-
-
-def data_digest(items: Sequence[Item]) -> str:
-    """SHA-256 (hex) over what is asked and what is right; blocks while pictures are decoded."""
-    digest = hashlib.sha256()
-    for item in items:
-        pictures = [image_digest(image) for image in item.load_images()]
-        told = (item.id, item.question, item.choices, item.answer, pictures)
-        digest.update(repr(told).encode())
-    return digest.hexdigest()

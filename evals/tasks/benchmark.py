@@ -18,6 +18,7 @@ import numpy as np
 
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.embedded import load_embedded
+from catts.evals.graders.grade import voted_answer
 from catts.evals.graders.strict import judge
 from catts.evals.tasks.models import model_settings
 from catts.evals.tasks.running import run_task
@@ -126,7 +127,8 @@ def _plain(questions: int, at_once: int, settings: dict[str, Any]) -> int:
             asking = Asking(items, context, concurrency=at_once, quiet=True)
             traces = await asking.traces("")
         return sum(
-            judge(item, trace.answer_text).right for item, trace in zip(items, traces, strict=True)
+            judge(item, voted_answer(item, trace.answer, trace.answer_text)).right
+            for item, trace in zip(items, traces, strict=True)
         )
 
     return asyncio.run(ask())

@@ -9,7 +9,7 @@ import typer
 from catts.options import ClipName, Where
 
 if TYPE_CHECKING:
-    from catts.evals.tasks.running import Outcome
+    from catts.evals.tasks.outcome import Outcome
 
 Routing = Literal["paper", "planned", "parallel"]
 
@@ -59,7 +59,8 @@ def evaluate(
     quiet_loading(base, expert)
     from rich.console import Console
 
-    from catts.evals.tasks.running import as_table, run_task
+    from catts.evals.tasks.outcome import as_table
+    from catts.evals.tasks.running import run_task
 
     settings: dict[str, Any] = {
         "base": base,

@@ -5,46 +5,27 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from inspect_ai import eval_set
-from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log_sample_summaries
-from rich.table import Table
+from inspect_ai.log import list_eval_logs, read_eval_log, read_eval_log_sample_summaries
 
-from catts.errors import BenchmarkError, CattsError
+from catts.errors import BenchmarkError, CattsError, InputError
 from catts.evals.benchmarks.by_name import TASKS, TaskName
+from catts.evals.benchmarks.digest import data_digest
 from catts.evals.progress import progress_bar
 from catts.evals.tasks import tasks
 from catts.evals.tasks.models import ENDED, OPENED, model_settings
+from catts.evals.tasks.outcome import Outcome, outcome_of, path_of
+from catts.evals.tasks.recovered import make_whole
+from catts.evals.tasks.samples import loaded_benchmark
 from catts.graph.blocking import block_on
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run found, read from its log."""
-
-    task: str
-    log: Path
-    completed: int
-    """Samples, epochs apart, that were answered."""
-    total: int
-    skipped_rows: int
-    """Malformed rows that were left out of the benchmark."""
-    scores: Mapping[str, Mapping[str, float]]
-    """Grader to metric to value, over the completed samples."""
-    errors: tuple[str, ...]
-    """What the samples that failed said, each thing once."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every sample was answered."""
-        return self.completed == self.total
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self) | {"log": str(self.log), "complete": self.complete}
+BUFFERED = 50
+"""A log is written so often in the course of a run."""
+_ASKED = "asked"
+"""Where a log's metadata say what was asked of whom."""
 
 
 def run_task(
@@ -62,28 +43,32 @@ def run_task(
 ) -> Outcome:
     """Run a benchmark, or go on with the run of the same settings that `log_dir` holds.
 
+    The folder is named by what decides the answers: the context's fingerprint (models, prompts,
+    policy), the questions and the epochs. So a checkpoint or card that has changed is asked anew.
+
     Raises:
-        InputError: task, files or settings cannot be used; told before anything is asked.
+        InputError: task, files, settings or `log_dir` cannot be used, or it holds another run; told
+            before anything is asked.
         CattsError: the log could not be finished.
     """
     known: TaskName | None = next((task for task in TASKS if task == name), None)
     if known is None:
         raise BenchmarkError(f"there is no task {name}: there are {', '.join(TASKS)}")
-    options = {
-        "data": data,
-        "split": split,
-        "first": limit,
-        "skip_malformed": skip_malformed,
-        **settings,
-    }
-    told = json.dumps([name, epochs, options], sort_keys=True).encode()
-    folder = log_dir or Path("runs/evals") / f"{name}-{hashlib.sha256(told).hexdigest()[:8]}"
-    made = getattr(tasks, known)(**options)
-    total, written = len(made.dataset) * epochs, _written(folder)
+    source = {"data": data, "split": split, "first": limit, "skip_malformed": skip_malformed}
+    made = getattr(tasks, known)(**source, **settings)
+    digest = data_digest(loaded_benchmark(known, *source.values()).items)
+    if log_dir is not None and log_dir.exists():
+        _usable(log_dir)
     try:
-        if written < total:
-            # what cannot be loaded is told here, and not by every sample
-            block_on(OPENED.get(model_settings(settings)))
+        # what cannot be loaded is told here, and not by every sample
+        context = block_on(OPENED.get(model_settings(settings)))
+        asked = {"context": context.fingerprint, "data": digest, "epochs": epochs}
+        key = hashlib.sha256(json.dumps([name, asked], sort_keys=True).encode()).hexdigest()[:8]
+        folder = log_dir or Path("runs/evals") / f"{name}-{key}"
+        _usable(folder)
+        _same_run(folder, asked)
+        made.metadata |= {_ASKED: asked}
+        total, written = len(made.dataset) * epochs, _written(folder)
         with _told(name, total, written, quiet=quiet):
             _, logs = eval_set(
                 [made],
@@ -92,7 +77,7 @@ def run_task(
                 epochs=epochs,
                 max_samples=max_samples,
                 # writing copies the whole log; Inspect's buffer gives back what is not in it yet
-                log_buffer=max(1, total // 50),
+                log_buffer=max(1, total // BUFFERED),
                 retry_attempts=0,
                 retry_immediate=False,
                 # its own display shows scores before it says how many samples failed
@@ -101,9 +86,42 @@ def run_task(
             )
     finally:
         block_on(OPENED.aclose())
-    if not logs or (logs[0].results is None and not logs[0].samples):
+    if not logs:
         raise CattsError(f"the run in {folder} ended without a result; look at its log")
-    return outcome_of(name, logs[0])
+    path = path_of(logs[0].location)
+    make_whole(path)
+    outcome = outcome_of(name, read_eval_log(str(path), header_only=True))
+    if outcome.complete:
+        _remove_others(folder, path)
+    return outcome
+
+
+def _usable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot use {folder} as a folder of logs: {error.strerror}; give another --log-dir"
+        ) from error
+
+
+def _same_run(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Refuse to go on with what other models, settings or questions began."""
+    for log in list_eval_logs(str(folder)):
+        found = (read_eval_log(log, header_only=True).eval.metadata or {}).get(_ASKED)
+        if found != asked:
+            raise InputError(
+                f"{folder} holds a run of other models, settings or questions: give another "
+                "--log-dir, or none, and the folder is named by what is asked"
+            )
+
+
+def _remove_others(folder: Path, kept: Path) -> None:
+    """Logs of runs that were killed: the complete one holds all that they do."""
+    for log in list_eval_logs(str(folder)):
+        path = path_of(log.name)
+        if path.resolve() != kept.resolve():
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -124,55 +142,3 @@ def _written(folder: Path) -> int:
     if not logs:
         return 0
     return sum(summary.error is None for summary in read_eval_log_sample_summaries(logs[0]))
-
-
-def outcome_of(name: str, log: EvalLog) -> Outcome:
-    """What a finished log says."""
-    results = log.results
-    scores = {} if results is None else {
-        score.name: {metric: value.value for metric, value in score.metrics.items()}
-        for score in results.scores
-    }  # fmt: skip
-    errors = [s.error for s in read_eval_log_sample_summaries(log.location) if s.error]
-    return Outcome(
-        task=name,
-        log=Path(log.location.removeprefix("file://").removeprefix("file:")),
-        completed=0 if results is None else results.completed_samples,
-        total=0 if results is None else results.total_samples,
-        skipped_rows=len((log.eval.metadata or {}).get("skipped_rows", ())),
-        scores=scores,
-        errors=tuple(dict.fromkeys(errors)),
-    )
-
-
-def as_table(outcome: Outcome) -> Table:
-    """The graders side by side, under how much of the run they speak of."""
-    state = "" if outcome.complete else ", INCOMPLETE: run the command again for the rest"
-    part = f"{outcome.completed:,} of {outcome.total:,} samples completed"
-    table = Table(
-        title=f"{outcome.task}: {part}{state}",
-        caption=_caption(outcome),
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("grader")
-    columns = list(dict.fromkeys(m for metrics in outcome.scores.values() for m in metrics))
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
-    for grader, metrics in outcome.scores.items():
-        table.add_row(grader, *(_number(metrics.get(column)) for column in columns))
-    return table
-
-
-def _caption(outcome: Outcome) -> str:
-    lines = [f"log: {outcome.log}"]
-    if outcome.skipped_rows:
-        lines.insert(0, f"{outcome.skipped_rows} malformed rows were left out")
-    lines += [f"failed: {message}" for message in outcome.errors[:3]]
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value == int(value) and abs(value) != 1 else f"{value:.3f}"

@@ -19,7 +19,7 @@ from inspect_ai.solver import TaskState
 from catts.evals.benchmarks.by_name import TaskName
 from catts.evals.benchmarks.item import Item
 from catts.evals.graders import mathvision, mathvista, mmmu, mmstar
-from catts.evals.graders.grade import GUESSED, Grade
+from catts.evals.graders.grade import GUESSED, Grade, voted_answer
 from catts.evals.graders.strict import judge
 from catts.evals.tasks.samples import item_of
 from catts.evals.tasks.solver import TRACE
@@ -34,19 +34,23 @@ _OFFICIAL: dict[TaskName, Callable[[Item, str], Grade]] = {
 
 @metric
 def unparsed() -> Metric:
-    """Replies in which the grader found no answer."""
+    """Replies in which the grader found no answer, of each question's first epoch."""
     return _count(lambda score: score.metadata is not None and score.metadata["unparsed"])
 
 
 @metric
 def guessed() -> Metric:
-    """Replies for which the rule made up an answer."""
+    """Replies for which the rule made up an answer, of each question's first epoch."""
     return _count(lambda score: score.metadata is not None and score.metadata["guessed"])
 
 
 @metric
 def failed_nodes() -> Metric:
-    """Nodes of the graph that failed, over all samples."""
+    """Nodes of the graph that failed, in each question's first epoch.
+
+    Inspect makes one score of a question's epochs before it asks for metrics, so that it cannot be
+    told of the others here; `catts eval` counts them in the log.
+    """
     return _count(lambda score: len((score.metadata or {}).get("failed_nodes", ())))
 
 
@@ -59,7 +63,7 @@ def _count(of: Callable[[Score], int | bool]) -> Metric:
 
 @scorer(metrics=[accuracy(), stderr(), unparsed(), failed_nodes()])
 def strict() -> Scorer:
-    """A person's judgement (`catts.evals.graders.strict`), of the answer in the model's words."""
+    """A person's judgement (`catts.evals.graders.strict`), of the answer that won the vote."""
     return _by(judge)
 
 
@@ -78,7 +82,9 @@ def has_official(task: TaskName) -> bool:
 def _by(grade: Callable[[Item, str | None], Grade]) -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         trace = state.store.get(TRACE)
-        graded = await asyncio.to_thread(grade, item_of(state.metadata), trace["answer_text"])
+        item = item_of(state.metadata)
+        answer = voted_answer(item, trace["answer"], trace["answer_text"])
+        graded = await asyncio.to_thread(grade, item, answer)
         return Score(
             value="C" if graded.right else "I",
             answer=graded.parsed,

@@ -1,5 +1,6 @@
 """The benchmarks as Inspect tasks: `inspect eval catts/mathvision -T base=FOLDER --model none`."""
 
+from inspect import signature
 from typing import Any
 
 from inspect_ai import Task, task
@@ -9,6 +10,7 @@ from catts.evals.tasks.models import model_settings
 from catts.evals.tasks.samples import dataset, loaded_benchmark
 from catts.evals.tasks.scorers import has_official, official, strict
 from catts.evals.tasks.solver import catts
+from catts.graph.opening import check_settings, open_context
 
 
 @task
@@ -62,8 +64,11 @@ def benchmark_task(
 
     Raises:
         BenchmarkError: the files are not there, or a row is malformed.
-        InputError: a setting cannot be used (when the first sample starts).
+        InputError: a setting is unknown or out of range; what only loading tells, such as a model
+            that is not there, is told when the first sample starts.
     """
+    own = signature(open_context).parameters
+    check_settings({name: value for name, value in settings.items() if name not in own})
     source = {
         "name": name,
         "data": data,

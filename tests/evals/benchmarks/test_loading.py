@@ -15,7 +15,7 @@ def three(folder, **changed):
 
 def test_a_malformed_row_stops_the_run_before_it_starts(tmp_path):
     file = three(tmp_path, question=None)
-    told = rf"^{file}, row 2, field question: is missing or blank; .*skip_malformed=True"
+    told = rf"^{file}, row 2, field question: is missing or blank; .*skip_malformed"
     with pytest.raises(BenchmarkError, match=told):
         load_mathvision(file)
 
@@ -102,11 +102,13 @@ def test_a_picture_of_the_wrong_type(tmp_path):
         load_mathvision(file)
 
 
-def test_truncated_pixels_are_told_when_they_are_decoded(tmp_path):
+def test_a_truncated_picture_is_told_at_loading(tmp_path):
     data = png(size=(200, 200))
-    item = load_mathvision(three(tmp_path, decoded_image=stored(data[: len(data) // 2]))).items[1]
-    with pytest.raises(Exception, match=r"test\.parquet, row 2, image 1: .*truncated or broken"):
-        item.load_images()
+    file = three(tmp_path, decoded_image=stored(data[: len(data) // 2]))
+    with pytest.raises(BenchmarkError, match=r"row 2, field \w*image: .*truncated or broken"):
+        load_mathvision(file)
+    loaded = load_mathvision(file, skip_malformed=True)
+    assert (len(loaded.items), len(loaded.skipped)) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from inspect_ai import score
 from inspect_ai.log import EvalSample, list_eval_logs, read_eval_log
+from inspect_ai.log._recorders.buffer.database import SampleBufferDatabase
+
+from catts.evals.tasks.logs import read_log
+from catts.evals.tasks.scorers import strict
 
 LIMIT, EPOCHS = 10, 2
 COMMAND = [
@@ -72,3 +77,46 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, request: pytest.Fixtu
             (sample.epoch, sample.store["trace"]["policy"]["seed"]) for sample in after.values()
         }
         assert seeds == {(1, 0), (2, 1)}
+
+
+@pytest.mark.slow
+@pytest.mark.models
+@pytest.mark.timeout(600)
+def test_what_only_the_buffer_held_comes_back_whole(tmp_path: Path) -> None:
+    """The log is written every tenth sample here: a kill leaves some in Inspect's buffer alone."""
+    command = [sys.executable, "-c", (
+        "import sys; from catts import cli; from catts.evals.tasks import running; "
+        "running.BUFFERED = 2; cli.main(sys.argv[1:])"
+    ), *COMMAND[3:], "--log-dir", str(tmp_path)]  # fmt: skip
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = time.monotonic()
+    while run.poll() is None and time.monotonic() - started < 200:
+        with suppress(FileNotFoundError):
+            if len(buffered(tmp_path)) >= 3:
+                break
+        time.sleep(0.05)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    ended_before = set(buffered(tmp_path))
+    assert len(ended_before - set(written(tmp_path))) >= 2
+    ended = subprocess.run(command, capture_output=True)
+    assert ended.returncode == 0, ended.stderr.decode()[-2000:]
+    after = written(tmp_path)
+    assert len(after) == LIMIT * EPOCHS
+    for key, sample in after.items():
+        assert sample.store["trace"]["answer_text"] == sample.output.completion, key
+        assert sample.scores, key
+    (log,) = list_eval_logs(str(tmp_path))
+    assert len(read_log(Path(log.name.removeprefix("file://"))).runs) == LIMIT * EPOCHS
+    score(read_eval_log(log), strict(), display="none")
+
+
+def buffered(folder: Path) -> list[tuple[str, int]]:
+    """Samples that ended, by Inspect's live view of a run, in its log's file or not."""
+    logs = list_eval_logs(str(folder)) if folder.is_dir() else []
+    if not logs:
+        return []
+    data = SampleBufferDatabase(logs[0].name, create=False).get_samples()
+    if data is None or isinstance(data, str):
+        return []
+    return [(str(s.id), s.epoch) for s in data.samples if s.completed]

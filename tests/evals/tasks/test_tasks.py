@@ -1,5 +1,7 @@
 """Inspect tasks on the shipped models: logs, spans, scorers, failures, the command."""
 
+import io
+import shutil
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,15 +13,21 @@ from inspect_ai import score
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalLog, read_eval_log
 from inspect_ai.scorer import Score
+from rich.console import Console
 from typer.testing import CliRunner
 
+from catts.agents.card import read_card, write_card
+from catts.agents.roles import ChatExpert
+from catts.agents.spec import embedded_folder
 from catts.cli import app
-from catts.errors import BenchmarkError, EngineError, InputError
+from catts.errors import BenchmarkError, EngineError, InputError, RoleError
 from catts.evals.benchmarks.embedded import load_embedded
 from catts.evals.benchmarks.item import Item
-from catts.evals.tasks import _registry, models, tasks
+from catts.evals.metrics import cluster_bootstrap
+from catts.evals.tasks import _registry, tasks
 from catts.evals.tasks.models import OPENED
-from catts.evals.tasks.running import outcome_of, run_task
+from catts.evals.tasks.outcome import Outcome, as_table, outcome_of
+from catts.evals.tasks.running import run_task
 from catts.evals.tasks.samples import asked, dataset, item_of
 from catts.evals.tasks.scorers import official, strict
 from catts.graph.trace import Trace
@@ -174,22 +182,43 @@ def test_what_cannot_be_used_is_told_before_anything_is_asked(tmp_path: Path) ->
 
 @pytest.mark.models
 @pytest.mark.slow
-def test_the_models_are_loaded_once_and_not_for_a_run_that_is_complete(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened, open_context = [], models.open_context
-    monkeypatch.setattr(
-        models, "open_context", lambda **given: opened.append(given) or open_context(**given)
-    )
+def test_another_card_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = tmp_path / "base"
+    shutil.copytree(embedded_folder("base"), base)
     options: dict[str, Any] = {
         "data": None, "split": None, "limit": 2, "epochs": 1, "max_samples": 2, "quiet": True,
-        "skip_malformed": False, "log_dir": tmp_path / "log", "settings": {"samples": 1},
+        "skip_malformed": False, "log_dir": None, "settings": {"samples": 1, "base": str(base)},
     }  # fmt: skip
-    assert run_task("embedded", **options).complete
-    assert len(opened) == 1
-    assert not OPENED.used
-    assert run_task("embedded", **options).complete
-    assert len(opened) == 1
+    first = run_task("embedded", **options)
+    assert run_task("embedded", **options).log == first.log, "the same is not asked again"
+    card = read_card(base)
+    write_card(base, card.model_copy(update={"max_new_tokens": 1}))
+    second = run_task("embedded", **options)
+    assert second.log.parent != first.log.parent
+    assert second.scores["strict"]["unparsed"] == 2
+    with pytest.raises(InputError, match="holds a run of other models, settings or questions"):
+        run_task("embedded", **options | {"log_dir": first.log.parent})
+    with pytest.raises(InputError, match="holds a run of other"):
+        run_task("embedded", **options | {"log_dir": second.log.parent, "limit": 3})
+    with pytest.raises(InputError, match=r"cannot use .* as a folder of logs"):
+        run_task("embedded", **options | {"log_dir": first.log})
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_every_epoch_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unwell(*_: Any) -> Any:
+        raise RoleError("critic", "no reply")
+
+    monkeypatch.setattr(ChatExpert, "criticise", unwell)
+    outcome = run_task(
+        "embedded", data=None, split=None, limit=3, epochs=2, max_samples=6, quiet=True,
+        skip_malformed=False, log_dir=tmp_path / "log",
+        settings={"samples": 2, "routing": "parallel"},
+    )  # fmt: skip
+    assert (outcome.completed, outcome.total) == (6, 6)
+    assert outcome.scores["strict"]["failed_nodes"] == 6
 
 
 def test_the_command_prints_json_alone(tmp_path: Path) -> None:
@@ -208,6 +237,27 @@ def test_inspect_finds_the_tasks_by_name() -> None:
     assert {"embedded", "mathvista", "mathvision", "mmstar", "mmmu"} <= set(_registry.__all__)
 
 
-def test_an_outcome_without_results_is_incomplete(log: EvalLog) -> None:
-    bare = log.model_copy(update={"results": None})
-    assert not outcome_of("embedded", bare).scores
+@pytest.mark.models
+@pytest.mark.slow
+def test_accuracy_has_an_interval_over_questions(log: EvalLog) -> None:
+    numbers = outcome_of("embedded", log).scores["strict"]
+    questions: dict[str, list[float]] = {}
+    for sample in log.samples or []:
+        graded = (sample.scores or {})["strict"]
+        questions.setdefault(str(sample.id), []).append(float(graded.value == "C"))
+    found = cluster_bootstrap(list(questions.values()))
+    assert (numbers["accuracy"], numbers["low"], numbers["high"]) == tuple(found)
+
+
+def test_an_unknown_setting_is_told_before_a_sample_starts() -> None:
+    with pytest.raises(InputError, match="sample"):
+        tasks.embedded(first=2, sample=1)
+
+
+def test_words_of_models_are_no_markup() -> None:
+    outcome = Outcome("t", Path("a[/b].eval"), 1, 2, 0, {}, ("said [/INST] and [red]",))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(as_table(outcome))
+    text = console.export_text()
+    for part in ("a[/b].eval", "said [/INST] and [red]", "INCOMPLETE", "nothing was graded"):
+        assert part in text
