@@ -16,13 +16,16 @@ WEIGHTS = "open_clip_model.safetensors"
 _END = "<|im_end|>"
 
 
-def build_tokenizer() -> Any:
-    """The embedded models' tokenizer, which ends every text with a token that is read out."""
+def build_tokenizer(lessons: int = 6000) -> Any:
+    """The embedded models' tokenizer, which ends every text with a token that is read out.
+
+    `lessons` is how many of them its words are learned from.
+    """
     from tokenizers.processors import TemplateProcessing
 
     from catts.embedded.processor import build_processor
 
-    tokenizer = build_processor(load_prompts("embedded")).tokenizer
+    tokenizer = build_processor(load_prompts("embedded"), lessons).tokenizer
     end = tokenizer.convert_tokens_to_ids(_END)
     tokenizer._tokenizer.post_processor = TemplateProcessing(
         single=f"$A {_END}", special_tokens=[(_END, end)]

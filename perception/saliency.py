@@ -14,14 +14,16 @@ from PIL.Image import Image
 from torch.nn import functional as F  # noqa: N812
 
 from catts.images import image_digest
-from catts.perception.attention import attention_of
+from catts.perception.attention import attention_layers, attention_of
 from catts.perception.clip import Clip, load_clip
 from catts.perception.key_region import KeyRegion, key_region
 from catts.perception.relevance import rollout
 from catts.perception.saliency_store import FloatMap, SaliencyStore, map_key
 
-_BATCH = 32
-"""Pictures that are looked at together; a layer's attention and gradient are held for all."""
+_MOST = 64
+"""Pictures that are looked at together, at most."""
+_HELD = 1 << 30
+"""Bytes that the attention of a batch's layers and its gradients may take together."""
 
 
 def texts_of(question: str, choices: Sequence[str] = ()) -> tuple[str, ...]:
@@ -106,12 +108,20 @@ class Saliency:
                 else:
                     found[key] = kept
         rows = list(missing.items())
-        for start in range(0, len(rows), _BATCH):
-            part = rows[start : start + _BATCH]
+        size = self._batch
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
             for (key, _), saliency in zip(part, self._look([r for _, r in part]), strict=True):
                 self._store.put(key, saliency)
                 found[key] = saliency
         return [_mixed([found[key] for key in keys]) for keys in wanted]
+
+    @property
+    def _batch(self) -> int:
+        layers = attention_layers(self.clip.model.visual)
+        rows, columns = self.clip.grid
+        each = 2 * 4 * sum(layer.num_heads for layer in layers) * (rows * columns + 1) ** 2
+        return max(1, min(_MOST, _HELD // each))
 
     def _look(self, pairs: Sequence[tuple[Image, str]]) -> list[FloatMap]:
         """The map of each text over its picture."""

@@ -4,6 +4,7 @@ import pytest
 from safetensors.torch import load_file
 
 from catts.embedded import clip_train
+from catts.embedded.clip_model import build_tokenizer
 from catts.embedded.clip_train import CELL_OF_PATCH, ClipRecipe, train_clip
 from catts.embedded.drawing import cell_box
 from catts.embedded.world import example
@@ -13,6 +14,12 @@ from catts.perception.saliency import Saliency
 pytestmark = pytest.mark.slow
 
 TINY = ClipRecipe(steps=6, boards=4, warmup=2)
+
+
+@pytest.fixture(autouse=True)
+def small_tokenizer(monkeypatch):
+    tokenizer = build_tokenizer(lessons=300)
+    monkeypatch.setattr(clip_train, "build_tokenizer", lambda: tokenizer)
 
 
 def weights(folder):
