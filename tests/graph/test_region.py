@@ -140,3 +140,17 @@ async def test_the_account_says_how_much_of_the_picture_it_was(capsys) -> None:
     trace = await run(ScriptedLooker(), region="saliency")
     Console(width=200).print(account(trace))
     assert "in the key region, 33% of the picture" in capsys.readouterr().out
+
+
+@pytest.mark.models
+@pytest.mark.slow
+async def test_the_shipped_models_look_where_the_shipped_clip_does() -> None:
+    from catts.embedded.world import example
+    from catts.perception.saliency import Saliency
+
+    shown = example("test", 4)
+    async with open_context(region="saliency", samples=2, routing="paper") as context:
+        trace = await answer(shown.image, shown.question, context=context)
+    assert trace.self_check is not None
+    (noised,) = trace.self_check.noised
+    assert noised.region == Saliency.load().region(shown.image, shown.question, (), 0.5)

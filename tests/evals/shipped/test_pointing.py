@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from catts.evals.shipped.items import load_items
 from catts.evals.shipped.pointing import centre_prior, measure_pointing, overlap
 from catts.evals.shipped.report import write_pointing
+from catts.perception.clip import embedded_clip
+from catts.perception.saliency import Saliency
 
 GRIDS = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
@@ -63,3 +65,15 @@ def test_a_map_of_the_evidence_scores_one_and_of_the_rest_nothing(right, tmp_pat
     assert record["n"] == 36
     written = {p.name for p in (tmp_path / "out").iterdir()}
     assert written == {"saliency.json", "saliency.md"}, "a card only where there is a recipe"
+
+
+@pytest.mark.models
+def test_the_shipped_clip_finds_the_evidence_and_is_small() -> None:
+    folder = embedded_clip()
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12_000_000
+    items = load_items("test", 72, start=100_000)
+    rows = measure_pointing(Saliency.load("embedded", device="cpu"), items, quiet=True)
+    found = {(r.group, r.measure): r for r in rows}
+    assert found["pointing game", "saliency"].value > 0.65
+    assert found["mass inside the evidence", "saliency"].value > 0.4
+    assert all(row.met for row in rows if row.met is not None)
