@@ -6,6 +6,7 @@ from pathlib import Path
 
 from catts.agents.protocol import ContrastParams, SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
+from catts.embedded.drawing import GRID
 from catts.evals.metrics import paired_difference
 from catts.evals.shipped.collect import Collection, Samples
 from catts.evals.shipped.items import Item, load_items
@@ -37,7 +38,8 @@ def measure_regions(
 
     On the first `n` validation questions, all modules asked, the contrast at the card's strength;
     what is not the self-check is asked once. Each is compared, question by question, with what the
-    base's card recommends.
+    base's card recommends. The evidence itself, which only this world knows, is the best that a
+    key region can be; the plain greedy answer is what the self-check is without any noise.
     """
     items = load_items("validation", n)
     data = Collection(folder, items, quiet=quiet)
@@ -45,13 +47,20 @@ def measure_regions(
     params = SamplingParams(n=8, max_new_tokens=base.card.max_new_tokens, seed=seed)
     samples = data.answers(base, params, title="validation samples")
     verdicts = full_verdicts(data, base, expert, samples, policy)
-    places = {"whole": None} | {
+    places: dict[str, Sequence[KeyRegion] | None] = {"whole": None} | {
         f"saliency, {share:.0%}": _regions(saliency, items, share) for share in SHARES
     }
+    places["evidence"] = [_evidence(item) for item in items]
     contrast = policy.contrast
     recommended = _contrasts(data, base, contrast, policy.noise_t, None, "the card's")
     known = _scores(items, verdicts, recommended)
-    rows: list[Row] = []
+    greedy = SamplingParams(n=1, temperature=0, max_new_tokens=base.card.max_new_tokens)
+    plain = accuracy_of(items, data.answers(base, greedy, title="greedy"))
+    gain = paired_difference(known["self-check"], plain)
+    rows = [
+        row("no noise", "greedy accuracy", plain),
+        row_of("no noise", "the card's self-check minus greedy", gain, len(items)),
+    ]
     for place, regions in places.items():
         for t in STEPS:
             name = f"{place}, t = {t}"
@@ -61,6 +70,10 @@ def measure_regions(
                 rows.append(row(name, f"{measure} accuracy", hits))
                 rows.append(row_of(name, f"{measure} minus the card's", gain, len(items)))
     return rows
+
+
+def _evidence(item: Item) -> KeyRegion:
+    return KeyRegion(grid=(GRID, GRID), patches=tuple(sorted(item.example.solution.evidence)))
 
 
 def _regions(saliency: Saliency, items: Sequence[Item], share: float) -> list[KeyRegion]:
