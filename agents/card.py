@@ -12,12 +12,27 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from catts.errors import ModelSpecError
+from catts.records import Record
 from catts.tuning import Tuning
 
 CARD_NAME = "catts.json"
 
 CARDS_VARIABLE = "CATTS_CARDS"
 """Environment variable with another folder of cards."""
+
+
+class ChosenOn(Record):
+    """On what a card's numbers were chosen: a score on the same questions is too good."""
+
+    task: str
+    """Name of the benchmark."""
+    split: str
+    """Its split, or the name of the file."""
+    expert: str
+    """Name of the expert beside which `accept` and `reflect_below` were chosen."""
+    questions: tuple[str, ...]
+    """A digest of each question, 12 hex characters; see
+    `catts.evals.benchmarks.digest.question_digest`."""
 
 
 class ModelCard(Tuning):
@@ -29,6 +44,8 @@ class ModelCard(Tuning):
     """The prompt set it was trained on, or reads."""
     prompt_hash: str | None = None
     """Hash of that set when it was trained; another wording warns."""
+    chosen_on: ChosenOn | None = None
+    """Where `catts calibrate` chose the numbers; None where nothing was fitted, or elsewhere."""
 
 
 def write_card(folder: Path, card: ModelCard) -> None:

@@ -1,13 +1,15 @@
 """Many questions at once: the graph, or the base model alone, over the items of a benchmark."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from PIL.Image import Image
 
 from catts.agents.protocol import Generation, SamplingParams
+from catts.errors import EngineError
 from catts.evals.benchmarks.item import Item
 from catts.evals.progress import progress_bar
 from catts.evals.replay import StoredEngine, StoredExpert
@@ -62,13 +64,43 @@ class Asking:
     async def samples(
         self, params: SamplingParams, title: str, picture: Picture | None = None
     ) -> list[Generation]:
-        """What the base model alone says to each item, or to another `picture` in its place."""
+        """What the base model alone says to each item, or to another `picture` in its place.
+
+        Raises:
+            EngineError: it cannot answer one of them; the message names the item and its origin.
+        """
 
         async def one(item: Item) -> Generation:
             question, pictures = await self.shown(item, picture)
             return await self.context.engine.sample(question, pictures, params)
 
         return await self.each(one, title)
+
+    async def answerable(self, params: SamplingParams, title: str) -> tuple[Self, dict[str, str]]:
+        """Those of the items to which the base model can draw such samples, and why not the others.
+
+        Returns:
+            The asking of those items; id of each other item to what the model said.
+
+        Raises:
+            EngineError: it can answer none; the message is that of the first.
+        """
+
+        async def one(item: Item) -> EngineError | None:
+            question, pictures = await self.shown(item)
+            try:
+                with _naming(item):
+                    await self.context.engine.sample(question, pictures, params)
+            except EngineError as error:
+                return error
+            return None
+
+        told = zip(self.items, await self.each(one, title), strict=True)
+        faults = {item.id: fault for item, fault in told if fault is not None}
+        if faults and len(faults) == len(self.items):
+            raise next(iter(faults.values()))
+        kept = [item for item in self.items if item.id not in faults]
+        return replace(self, items=kept), {name: str(fault) for name, fault in faults.items()}
 
     async def shown(
         self, item: Item, picture: Picture | None = None
@@ -86,13 +118,19 @@ class Asking:
         return Question(text=item.question, choices=item.choices, images=digests), pictures
 
     async def each(self, ask: Callable[[Item], Awaitable[_Result]], title: str) -> list[_Result]:
-        """`ask` of every item, `concurrency` at a time, in order; the first error ends them all."""
+        """`ask` of every item, `concurrency` at a time, in order; the first error ends them all.
+
+        Raises:
+            EngineError: a model could not do it; the message names the item and its origin.
+            Exception: whatever else `ask` raises.
+        """
         turn = asyncio.Semaphore(self.concurrency)
         with progress_bar(title, len(self.items), quiet=self.quiet) as advance:
 
             async def one(item: Item) -> _Result:
                 async with turn:
-                    result = await ask(item)
+                    with _naming(item):
+                        result = await ask(item)
                 advance()
                 return result
 
@@ -105,3 +143,13 @@ class Asking:
         if failed is not None:  # a caller looks for the error, not for a group of its kind
             raise failed.exceptions[0]
         return [task.result() for task in tasks]
+
+
+@contextmanager
+def _naming(item: Item) -> Iterator[None]:
+    """Say in the base model's error which item it could not do: many are under way at a time."""
+    try:
+        yield
+    except EngineError as error:
+        where = f"{item.id} ({item.origin})" if item.origin else item.id
+        raise EngineError(f"{where}: {error}") from error

@@ -14,7 +14,7 @@ def progress_bar(
 ) -> Iterator[Callable[[], None]]:
     """A bar on stderr, with the time that is left; what is yielded moves it by one."""
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

@@ -120,7 +120,8 @@ class Saliency:
     def _batch(self) -> int:
         layers = attention_layers(self.clip.model.visual)
         rows, columns = self.clip.grid
-        each = 2 * 4 * sum(layer.num_heads for layer in layers) * (rows * columns + 1) ** 2
+        heads = sum(int(layer.num_heads) for layer in layers)
+        each = 2 * 4 * heads * (rows * columns + 1) ** 2
         return max(1, min(_MOST, _HELD // each))
 
     def _look(self, pairs: Sequence[tuple[Image, str]]) -> list[FloatMap]:

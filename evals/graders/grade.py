@@ -1,6 +1,6 @@
 """A grade, and accuracy with what it hides: replies that could not be read, and lucky guesses."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from catts.errors import BenchmarkError
@@ -52,19 +52,6 @@ def tally(grades: Iterable[Grade]) -> Tally:
         unparsed=sum(grade.parsed is None for grade in given),
         guessed=sum(grade.note == GUESSED for grade in given),
     )
-
-
-def tally_by(group: str, items: Sequence[Item], grades: Sequence[Grade]) -> dict[str, Tally]:
-    """A tally for each value of a group, such as `subject`; items without it are left out.
-
-    Raises:
-        ValueError: there are not as many grades as items.
-    """
-    members: dict[str, list[Grade]] = {}
-    for item, grade in zip(items, grades, strict=True):
-        if group in item.groups:
-            members.setdefault(item.groups[group], []).append(grade)
-    return {value: tally(members[value]) for value in sorted(members)}
 
 
 def gold_of(item: Item) -> str:

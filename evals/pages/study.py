@@ -88,10 +88,10 @@ def _rows(result: StudyResult, columns: Sequence[_Column], across: int) -> Itera
 def _cell(column: _Column, cell: Cell) -> str:
     if not isinstance(cell, Estimate):
         return f'<td class="value">{_plain(cell)}</td>' + "<td></td>" * (column.cells - 1)
-    sure = leaves_out_zero(column.name, cell)
+    sure, places = leaves_out_zero(column.name, cell), cell.places
     return (
-        f'<td class="value{" sure" if sure else ""}">{number(cell.value)}</td>'
-        f'<td class="interval">{number(cell.low)} to {number(cell.high)}</td>'
+        f'<td class="value{" sure" if sure else ""}">{number(cell.value, places)}</td>'
+        f'<td class="interval">{number(cell.low, places)} to {number(cell.high, places)}</td>'
         + ("" if column.axis is None else f'<td class="drawn">{_interval(cell, column.axis)}</td>')
     )
 
@@ -133,6 +133,7 @@ def _made(result: StudyResult) -> str:
         "seed": str(setting.seed),
         "data": made.data[:12],
         "catts": made.catts_version,
+        "date (UTC)": "not told" if made.date is None else made.date.isoformat(),
     }
     policy = {
         name: _setting(value)

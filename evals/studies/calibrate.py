@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from catts.agents.card import ModelCard
+from catts.agents.card import ChosenOn, ModelCard
 from catts.calibration import CalibratorName, ConfidenceMap, VoteWeight
 from catts.confidence import ConfidenceKind
-from catts.errors import CalibrationError
+from catts.errors import CalibrationError, EngineError
 from catts.evals import choosing
+from catts.evals.benchmarks.digest import question_digest
 from catts.evals.benchmarks.validation import overlap
 from catts.evals.calibration_metrics import brier_score
 from catts.evals.calibrators import Scored, cross_fitted, cross_mapped, fit_calibrator
@@ -23,6 +24,7 @@ from catts.evals.choosing import KindScore, best_acceptance, best_kind, best_ref
 from catts.evals.measured import Beliefs, CalibrationMetric, calibration
 from catts.evals.studies.lab import Lab
 from catts.evals.studies.setting import Made, Setting
+from catts.evals.studies.telling import card_of, counts
 from catts.evals.studies.votes import Voted
 from catts.names import Worker
 from catts.records import Record
@@ -61,12 +63,16 @@ class Calibration(Record):
     vote_accuracy: dict[VoteWeight, float]
     """Accuracy of the samples' vote by w(C), the mapping cross-fitted."""
     contrast_accuracy: dict[str, float]
-    """Accuracy of the self-check alone by noise step and strength; empty where none could run."""
+    """Accuracy of the self-check alone by noise step and strength."""
     metrics: tuple[CalibrationMetric, ...]
     """Of the chosen confidence and mapping, cross-fitted: no answer's own question was fitted on.
     The choice of kind and method was made on the same answers."""
-    failed: dict[Worker, int]
-    """Runs in which a node failed, among those that chose the thresholds."""
+    unusable: dict[Worker, int]
+    """Node to the runs that chose the thresholds in which its model replied, malformed twice or
+    with a refusal: that is the model's doing, and counts as a ballot that it did not cast."""
+    left_out: dict[str, str]
+    """Id of each question that the base model could not answer to what it said; nothing was
+    chosen on these."""
 
 
 class _Chosen(NamedTuple):
@@ -97,7 +103,8 @@ async def calibrate(lab: Lab) -> Calibration:
     plan changes a ballot.
 
     Raises:
-        CalibrationError: all answers are right or all are wrong, or none has a confidence.
+        CalibrationError: all answers are right or all are wrong, or none has a confidence; or a
+            node got no reply, so that a card would be chosen without it.
     """
     setting = lab.setting
     part, why = _questions(setting)
@@ -107,8 +114,14 @@ async def calibrate(lab: Lab) -> Calibration:
             OverlapWarning,
             stacklevel=2,
         )
-    # accepted at any share: the samples are drawn, and no module is asked
-    drawn = await lab.run("samples", routing="planned", accept=0.0)
+    try:
+        lab = await lab.answerable(lab.context.policy.sampling, "samples")
+    except EngineError as error:
+        raise CalibrationError(
+            f"the base model gave no answer to any question, the first time with {error}"
+        ) from error
+    # accepted at any share: the samples are there, and no module is asked
+    drawn = await _replied(lab, "votes of the samples", routing="planned", accept=0.0)
     name = f"{setting.task}/{part} (questions sha256 {lab.data[:12]})"
     chosen = await asyncio.to_thread(_choose, drawn, name)
     fitted: dict[str, Any] = {
@@ -117,16 +130,16 @@ async def calibrate(lab: Lab) -> Calibration:
         "vote_weight": chosen.weight,
     }
     contrasts = await _contrasts(lab, fitted)
-    if contrasts:
-        t, alpha = max(contrasts, key=lambda pair: contrasts[pair])
-        fitted |= {"noise_t": t, "contrast_alpha": alpha}
-    runs = await lab.run("all modules", routing="parallel", **fitted)
+    t, alpha = max(contrasts, key=lambda pair: contrasts[pair])
+    fitted |= {"noise_t": t, "contrast_alpha": alpha}
+    runs = await _replied(lab, "all modules", routing="parallel", **fitted)
     fitted |= await asyncio.to_thread(
         lambda: {"reflect_below": best_reflection(runs), "accept": best_acceptance(runs)}
     )
-    failed = Counter(node for run in runs for node in run.trace.failed_nodes)
+    fitted["chosen_on"] = await asyncio.to_thread(_chosen_on, lab, part)
+    unusable = Counter(node for run in runs for node in run.trace.failed_nodes)
     return Calibration(
-        made=lab.result("calibrate", "", (), (), ()).made,
+        made=lab.made("calibrate"),
         card=_card(lab, fitted),
         kinds=tuple(
             KindFit(kind=k.kind, pooled=k.pooled, within=None if isnan(k.within) else k.within)
@@ -136,7 +149,33 @@ async def calibrate(lab: Lab) -> Calibration:
         vote_accuracy=chosen.votes,
         contrast_accuracy={f"t {t}, alpha {a:g}": v for (t, a), v in contrasts.items()},
         metrics=chosen.metrics,
-        failed=dict(failed),
+        unusable=dict(unusable),
+        left_out=dict(lab.left_out),
+    )
+
+
+async def _replied(lab: Lab, title: str, **policy: Any) -> list[Voted]:
+    """The graph on every question, where every node that was asked had its reply."""
+    before = lab.failed.copy()
+    runs = await lab.run(title, **policy)
+    missing = lab.failed - before
+    if missing:
+        first = next(f for run in runs for f in run.trace.failures if f.node in missing)
+        raise CalibrationError(
+            f"nodes failed ({counts(missing)}), the first time with {first.error}: "
+            f"{first.message.rstrip('.')}. Nothing is chosen without them: mend that and run the "
+            "same command again, which asks only what failed"
+        )
+    return runs
+
+
+def _chosen_on(lab: Lab, part: str) -> ChosenOn:
+    """What the card is chosen on; blocks while pictures are decoded."""
+    return ChosenOn(
+        task=lab.setting.task,
+        split=part,
+        expert=lab.context.expert.name,
+        questions=tuple(map(question_digest, lab.items)),
     )
 
 
@@ -192,11 +231,7 @@ def _choose(drawn: Sequence[Voted], name: str) -> _Chosen:
 
 
 def _check(drawn: Sequence[Voted], confidences: choosing.Confidences, hits: choosing.Hits) -> None:
-    told = [failure for vote in drawn for failure in vote.trace.failures]
     answers = [hit for row in hits for hit in row]
-    if not answers:
-        why = f", the first time with {told[0].error}: {told[0].message}" if told else ""
-        raise CalibrationError(f"the base model gave no answer to any question{why}")
     if len(set(answers)) == 1:
         every = "right" if answers[0] else "wrong"
         raise CalibrationError(
@@ -222,24 +257,23 @@ def _mapped_accuracy(
 
 
 async def _contrasts(lab: Lab, fitted: dict[str, Any]) -> dict[tuple[int, float], float]:
-    """Accuracy of the self-check alone by noise step and strength; nothing where it never ran.
+    """Accuracy of the self-check alone by noise step and strength.
 
     The graph runs as a whole, because its voter and critic will be asked the same in any case.
     """
     first = replace(lab, asking=replace(lab.asking, items=lab.items[:CONTRAST_QUESTIONS]))
     found: dict[tuple[int, float], float] = {}
-    ran = False
     for t, alpha in choosing.CONTRASTS:
-        runs = await first.run(
+        runs = await _replied(
+            first,
             f"self-check t {t} alpha {alpha:g}",
             routing="parallel",
             **fitted,
             noise_t=t,
             contrast_alpha=alpha,
         )
-        ran = ran or any(run.trace.self_check is not None for run in runs)
         found[t, alpha] = await asyncio.to_thread(_self_check_accuracy, runs)
-    return found if ran else {}
+    return found
 
 
 def _self_check_accuracy(runs: Sequence[Voted]) -> float:
@@ -248,7 +282,6 @@ def _self_check_accuracy(runs: Sequence[Voted]) -> float:
 
 
 def _card(lab: Lab, fitted: dict[str, Any]) -> ModelCard:
-    engine = lab.context.engine
-    card = getattr(engine, "card", None)
-    known = card if isinstance(card, ModelCard) else ModelCard()
-    return ModelCard.model_validate({**dict(known), "name": known.name or engine.name, **fitted})
+    known = card_of(lab.context)
+    name = known.name or lab.context.engine.name
+    return ModelCard.model_validate({**dict(known), "name": name, **fitted})

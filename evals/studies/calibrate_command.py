@@ -29,6 +29,9 @@ def calibrate(
     expert: Annotated[
         str, typer.Option(help="The expert that will be asked beside it; see catts ask.")
     ] = "embedded",
+    expert_url: Annotated[
+        str | None, typer.Option(help="Address of an OpenAI-compatible server; see catts ask.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=10, help="The first so many questions.")] = None,
     samples: Annotated[int, typer.Option(min=2, help="Answers to draw for each question.")] = 8,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -76,6 +79,7 @@ def calibrate(
         limit=limit,
         base=base,
         expert=expert,
+        expert_url=expert_url,
         samples=samples,
         seed=seed,
         concurrency=max_samples,

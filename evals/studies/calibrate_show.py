@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from rich.table import Table
+from rich.text import Text
 
 from catts.evals.measured import CalibrationMetric
 from catts.evals.studies.calibrate import Calibration
@@ -15,7 +16,7 @@ def describe(fitted: Calibration) -> tuple[Table, Table, Table]:
 
 def _card(fitted: Calibration) -> Table:
     card, made = fitted.card, fitted.made
-    title = f"Calibrated {made.base} on {made.questions} questions"
+    title = Text(f"Calibrated {made.base} on {made.questions} questions", "table.title")
     table = _two_columns(title)
     mapping = card.confidence_map
     never = card.reflect_below is None
@@ -30,9 +31,12 @@ def _card(fitted: Calibration) -> Table:
         "model": made.base_fingerprint,
     }
     for name, value in rows.items():
-        table.add_row(name, str(value))
-    for node, count in fitted.failed.items():
-        table.add_row(f"[red]{node} failed[/red]", f"{count} of {made.questions} runs")
+        table.add_row(name, Text(str(value)))
+    for node, count in fitted.unusable.items():
+        told = f"malformed twice or refused in {count} of {made.questions} runs"
+        table.add_row(Text(node, "red"), told)
+    for why in fitted.left_out.values():
+        table.add_row(Text("left out", "red"), Text(why))
     return table
 
 
@@ -61,9 +65,9 @@ def _metrics(metrics: Iterable[CalibrationMetric]) -> Table:
     return table
 
 
-def _two_columns(title: str) -> Table:
+def _two_columns(title: str | Text) -> Table:
     table = Table(title=title, title_justify="left", show_header=False)
-    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     return table
 

@@ -9,7 +9,7 @@ from catts.agents.protocol import Generation
 from catts.calibration import ConfidenceMap
 from catts.confidence import ConfidenceKind
 from catts.evals.benchmarks.item import Item
-from catts.evals.calibration_metrics import edges, places
+from catts.evals.calibration_metrics import BINS, edges, places
 from catts.evals.calibrators import Scored, fit_isotonic
 from catts.evals.graders.strict import strict
 from catts.evals.measured import Beliefs, CalibrationMetric, calibration
@@ -25,13 +25,6 @@ KINDS: tuple[ConfidenceKind, ...] = ("top_k_mean", "self_certainty")
 
 TITLE = "Calibration: what the confidence promises, and how often it is right"
 
-NOTES = (
-    "Kinds of confidence are no probabilities: what needs one is taken after a mapping that was "
-    "fitted on clean validation pictures, and is empty where there is none. Under noise it is the "
-    "same mapping, so the gap there is over-confidence.",
-    "share of the votes: the winner's, of the samples alone and of CA-TTS with routing `paper`; it "
-    "is a probability by itself.",
-)
 
 _RISK = 0.1
 _BINS = 10
@@ -39,8 +32,8 @@ _BINS = 10
 
 _LABELS = {
     "overconfidence_gap": "over-confidence gap",
-    "ece_equal_width": "ECE, equal width",
-    "ece_equal_mass": "ECE, equal mass",
+    "ece_equal_width": f"ECE, {BINS} bins of equal width",
+    "ece_equal_mass": f"ECE, {BINS} bins of equal mass",
     "brier": "Brier score",
     "nll": "log loss",
     "auroc": "AUROC, pooled",
@@ -48,6 +41,10 @@ _LABELS = {
     "aurc": "AURC",
     "coverage_at_risk": f"coverage at risk {_RISK:g}",
 }
+
+
+_COUNTS = ("questions", "answers")
+"""Labels of what the numbers rest on: answers with such a confidence, and their questions."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +85,25 @@ class Asked:
         return Beliefs.mapped(confidences, right, kind, mapping, self.condition)
 
 
+def notes(temperature: float, seen: int) -> tuple[str, ...]:
+    """What a reader of the table has to know.
+
+    Args:
+        temperature: of the samples.
+        seen: on how many of the study's questions the card of a base was chosen.
+    """
+    pictures = "pictures, a card's on some of this very study" if seen else "validation pictures"
+    return (
+        "Kinds of confidence are no probabilities: what needs one is taken after a mapping that "
+        f"was fitted on clean {pictures}, and is empty where there is none. Under noise it is the "
+        "same mapping, so the gap there is over-confidence.",
+        f"Mappings were fitted on samples at temperature {temperature:g}. Greedy answers go "
+        "through the same ones, so a part of their gap is the change of temperature.",
+        "share of the votes: the winner's, of the samples alone and of CA-TTS with routing "
+        "`paper`; it is a probability by itself.",
+    )
+
+
 def mapping_of(
     kind: ConfidenceKind, known: ConfidenceMap | None, validation: Asked | None, name: str
 ) -> ConfidenceMap | None:
@@ -124,7 +140,7 @@ def table(beliefs: Mapping[str, Sequence[Beliefs]]) -> list[Line]:
     lines = []
     for group, told in beliefs.items():
         found = {b.condition: _numbers(b) for b in told if any(map(np.size, b.right))}
-        for label in ("accuracy", *_LABELS.values()):
+        for label in (*_COUNTS, "accuracy", *_LABELS.values()):
             cells: dict[str, Cell] = {
                 condition: numbers.get(label) for condition, numbers in found.items()
             }
@@ -146,9 +162,10 @@ def _columns(rows: Scored) -> tuple[list[FloatArray], list[FloatArray]]:
     return [part[:, 0] for part in rows], [part[:, 1] for part in rows]
 
 
-def _numbers(beliefs: Beliefs) -> dict[str, Estimate]:
-    right = [[float(hit) for hit in np.asarray(part)] for part in beliefs.right]
-    found = {"accuracy": Estimate.mean([part for part in right if part])}
+def _numbers(beliefs: Beliefs) -> dict[str, Cell]:
+    right = [[float(hit) for hit in part] for part in map(np.asarray, beliefs.right) if part.size]
+    found: dict[str, Cell] = dict(zip(_COUNTS, (len(right), sum(map(len, right))), strict=True))
+    found["accuracy"] = Estimate.mean(right)
     for metric in calibration(beliefs, risks=(_RISK,)):
         estimate = _estimate(metric)
         if estimate is not None:

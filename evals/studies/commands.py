@@ -53,6 +53,9 @@ def study(
     limit: Annotated[int | None, typer.Option(min=2, help="The first so many questions.")] = None,
     base: Annotated[str, typer.Option(help="Base model; see catts ask.")] = "embedded",
     expert: Annotated[str, typer.Option(help="Expert; see catts ask.")] = "embedded",
+    expert_url: Annotated[
+        str | None, typer.Option(help="Address of an OpenAI-compatible server; see catts ask.")
+    ] = None,
     calibrated_base: Annotated[
         str | None,
         typer.Option(help="Ablation, calibration: a second base, such as one trained with CDRL."),
@@ -103,6 +106,7 @@ def study(
         limit=limit,
         base=base,
         expert=expert,
+        expert_url=expert_url,
         calibrated_base=calibrated_base,
         samples=samples,
         sizes=_sizes(sizes),
@@ -152,3 +156,5 @@ def _run(
         typer.echo(result.model_dump_json())
     else:
         Console().print(as_table(result))
+    if not result.complete:
+        raise typer.Exit(1)

@@ -35,9 +35,11 @@ def cost(runs: Mapping[str, Sequence[Voted]], alone: Mapping[str, Sequence[Voted
                 label=routing,
                 cells={
                     "accuracy": Estimate.mean([[vote.answered] for vote in votes]),
-                    "tokens written": fmean(u.completion_tokens for u in total),
-                    "tokens read": fmean(u.prompt_tokens for u in total),
-                    "expert calls": fmean(vote.trace.usage.expert_calls for vote in votes),
+                    "tokens written": Estimate.mean([[u.completion_tokens] for u in total]),
+                    "tokens read": Estimate.mean([[u.prompt_tokens] for u in total]),
+                    "expert calls": Estimate.mean(
+                        [[vote.trace.usage.expert_calls] for vote in votes]
+                    ),
                     "seconds": median(vote.trace.usage.latency for vote in alone[routing]),
                     "modules skipped": fmean(map(_skipped, votes)),
                 },

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from catts.agents.protocol import SamplingParams
+from catts.agents.protocol import Generation, SamplingParams
 from catts.errors import BenchmarkError
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.by_name import TUNING_SPLITS, load_benchmark
@@ -15,7 +16,7 @@ from catts.evals.studies.calibration import Asked
 from catts.evals.studies.lab import Lab
 from catts.evals.studies.noised import Noised, regions
 from catts.evals.studies.result import Curves, Estimate, Line, StudyResult
-from catts.evals.studies.votes import Voted, voted
+from catts.evals.studies.votes import Voted
 from catts.graph.context import Context, Routing
 
 ROUTINGS: tuple[Routing, ...] = ("paper", "planned", "parallel")
@@ -69,6 +70,7 @@ async def make_probing(lab: Lab) -> StudyResult:
     """Accuracy and confidence against the noise step."""
     policy = lab.context.policy
     greedy = SamplingParams(n=1, temperature=0, max_new_tokens=policy.max_new_tokens)
+    lab = await lab.answerable(greedy, "clean pictures")
     found = await probing.levels(lab.asking, greedy)
     lines = await asyncio.to_thread(probing.probing, found)
     return lab.result(
@@ -82,13 +84,21 @@ async def make_calibration(lab: Lab) -> StudyResult:
     bases = (None, lab.setting.calibrated_base) if lab.setting.calibrated_base else (None,)
     validation = await asyncio.to_thread(_tuning_items, lab)
     found: dict[str, list[Beliefs]] = {}
-    notes: list[str] = [*calibration.NOTES]
-    for base in bases:
-        async with lab.with_models(base, lab.setting.expert) as context:
+    mapped: list[str] = []
+    async with AsyncExitStack() as held:
+        contexts: dict[str, Context] = {}
+        for base in bases:
+            context = await held.enter_async_context(lab.with_models(base, lab.setting.expert))
             name = ("" if base is None else "calibrated: ") + context.engine.name
+            contexts[name] = context
+            # before anything is measured: every base is measured on the same questions
+            lab = await lab.answerable(context.policy.sampling, f"{name}: samples", context)
+        for name, context in contexts.items():
             told, mappings = await _beliefs(lab, context, name, validation)
             found |= told
-            notes += mappings
+            mapped += mappings
+    seen = await asyncio.to_thread(lab.seen)
+    notes = [*calibration.notes(lab.context.policy.temperature, seen), *mapped]
     lines = await asyncio.to_thread(calibration.table, found)
     columns = tuple(dict.fromkeys(name for line in lines for name in line.cells))
     return lab.result(
@@ -114,17 +124,17 @@ async def _beliefs(
     for t in calibration.STEPS:
         condition = f"{region}, t = {t}, greedy"
         said[condition] = await asking.samples(greedy, f"{name}: {condition}", Noised(t, region))
-    known = None
+    known: Asked | None = None
+    notes: list[str] = []
     if not isinstance(validation, str):
         title = f"{name}: validation"
-        drawn = await replace(asking, items=validation).samples(policy.sampling, title)
-        known = await asyncio.to_thread(Asked.graded, title, validation, drawn)
+        answered, drawn, notes = await _drawn(asking, validation, policy.sampling, title)
+        known = await asyncio.to_thread(Asked.graded, title, answered, drawn)
     told = await asyncio.to_thread(
         lambda: [Asked.graded(condition, lab.items, rows) for condition, rows in said.items()]
     )
     runs = await lab.run(f"{name}: CA-TTS", context, routing="paper")
     found: dict[str, list[Beliefs]] = {}
-    notes = []
     split = TUNING_SPLITS.get(lab.setting.task)
     for kind in dict.fromkeys((policy.confidence_kind, *calibration.KINDS)):
         mapping = calibration.mapping_of(
@@ -159,13 +169,17 @@ async def make_weights(lab: Lab) -> StudyResult:
 async def make_peers(lab: Lab) -> StudyResult:
     """Other ways to spend the same samples."""
     policy = lab.context.policy
+    lab = await lab.answerable(policy.sampling, "samples")
     runs: dict[str, list[Voted]] = {r: await lab.run(r, routing=r) for r in ROUTINGS}
     drawn = await lab.asking.samples(policy.sampling, "samples")
     validation = await asyncio.to_thread(_tuning_items, lab)
-    known = []
+    if len(validation) < peers.FEWEST and not isinstance(validation, str):
+        validation = peers.too_few(len(validation))
+    known: list[Generation] = []
+    lost: list[str] = []
     if not isinstance(validation, str):
-        other = replace(lab.asking, items=validation)
-        known = await other.samples(policy.sampling, "validation samples")
+        title = "validation samples"
+        validation, known, lost = await _drawn(lab.asking, validation, policy.sampling, title)
 
     def table() -> tuple[list[Line], tuple[str, ...]]:
         asked = [peers.question_of(i, g) for i, g in zip(lab.items, drawn, strict=True)]
@@ -175,7 +189,8 @@ async def make_peers(lab: Lab) -> StudyResult:
             tuned = peers.tune(
                 [peers.question_of(i, g) for i, g in zip(validation, known, strict=True)]
             )
-        return peers.peers(asked, tuned, runs), peers.notes(asked, tuned, policy)
+        told = peers.notes(asked, tuned, policy, lab.seen())
+        return peers.peers(asked, tuned, runs), (*told, *lost)
 
     lines, notes = await asyncio.to_thread(table)
     return lab.result(
@@ -187,12 +202,9 @@ async def make_peers(lab: Lab) -> StudyResult:
 async def make_cost(lab: Lab) -> StudyResult:
     """What each routing costs; `ALONE` questions are asked live and one at a time."""
     runs: dict[str, list[Voted]] = {r: await lab.run(r, routing=r) for r in ROUTINGS}
-    live = Asking(lab.items[:ALONE], lab.context, concurrency=1, quiet=lab.setting.quiet)
-    alone: dict[str, list[Voted]] = {}
-    for routing in ROUTINGS:
-        policy = lab.context.policy.model_copy(update={"routing": routing})
-        held = replace(lab.context, policy=policy)
-        alone[routing] = voted(live.items, await live.traces(f"{routing}, alone", held))
+    alone: dict[str, list[Voted]] = {
+        r: await lab.alone(f"{r}, alone", ALONE, routing=r) for r in ROUTINGS
+    }
     lines = await asyncio.to_thread(cost.cost, runs, alone)
     curves: Curves = {
         f"{column}: {name}": points
@@ -203,6 +215,15 @@ async def make_cost(lab: Lab) -> StudyResult:
         "cost", cost.TITLE, cost.COLUMNS, lines, cost.NOTES, curves=curves,
         axes=("per question", "accuracy"),
     )  # fmt: skip
+
+
+async def _drawn(
+    asking: Asking, items: Sequence[Item], params: SamplingParams, title: str
+) -> tuple[Sequence[Item], list[Generation], list[str]]:
+    """The validation questions that the base can answer, their samples, and a note of the rest."""
+    answered, left_out = await replace(asking, items=items).answerable(params, title)
+    why = f"{title}: the base model could not answer {'; '.join(left_out.values())}"
+    return answered.items, await answered.samples(params, title), [why] if left_out else []
 
 
 def _tuning_items(lab: Lab) -> Sequence[Item] | str:
@@ -236,6 +257,7 @@ def _against(lines: Sequence[Line], column: str) -> Curves:
     for line in lines:
         cells: Mapping[str, object] = line.cells
         x, y = cells[column], cells["accuracy"]
-        if isinstance(x, int | float) and isinstance(y, Estimate):
-            drawn[line.label] = ((float(x), y),)
+        place = x.value if isinstance(x, Estimate) else x
+        if isinstance(place, int | float) and isinstance(y, Estimate):
+            drawn[line.label] = ((float(place), y),)
     return drawn

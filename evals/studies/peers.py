@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from statistics import fmean
 from typing import NamedTuple
 
 from catts.agents.protocol import Generation
@@ -23,8 +22,11 @@ TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """CISC's T, chosen on validation data."""
 POWERS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 2.0, 3.0)
 """Self-certainty's p, chosen on validation data."""
+FEWEST = 100
+"""Fewest validation questions on which T and p are chosen: of fewer it would be by chance."""
 WARMUP = 16
-"""DeepConf's warm-up samples, where there are four times as many to draw."""
+"""DeepConf's warm-up samples, its paper's. Of fewer the surest tenth is one sample, which agrees
+with itself and ends the drawing; online it is simulated of twice as many samples or more."""
 
 Way = Callable[[Sequence[Drawn]], Elected]
 
@@ -62,6 +64,11 @@ def published(why: str) -> Tuned:
     P(True)). Self-certainty's power grows with the number of samples; 0.5 is its script's default.
     """
     return Tuned(0.2, 0.5, f"are those of their authors' code, since {why}")
+
+
+def too_few(validation: int) -> str:
+    """Why nothing is chosen on so many validation questions, as `published` takes it."""
+    return f"{validation} validation questions are too few to choose on (it takes {FEWEST})"
 
 
 def question_of(item: Item, generation: Generation) -> Question:
@@ -110,8 +117,10 @@ def ways(questions: Sequence[Question], tuned: Tuned) -> dict[str, Way]:
     if all(s.self_certainty is not None for s in voters):
         found["self-certainty, Borda"] = partial(methods.self_certainty, power=tuned.power)
     if all(s.token_confidence for s in voters):
-        online = partial(methods.deepconf_online, warmup=_warmup(questions))
-        for method, way in (("DeepConf", methods.deepconf), ("DeepConf online", online)):
+        deepconf: dict[str, Callable[..., Elected]] = {"DeepConf": methods.deepconf}
+        if _drawn(questions) >= 2 * WARMUP:
+            deepconf["DeepConf online"] = partial(methods.deepconf_online, warmup=WARMUP)
+        for method, way in deepconf.items():
             for window, name in ((methods.WINDOW, ""), (None, ", tenth")):
                 for keep in (0.9, 0.1):
                     full = f"{method}, top {keep:.0%}{name}"
@@ -119,25 +128,41 @@ def ways(questions: Sequence[Question], tuned: Tuned) -> dict[str, Way]:
     return found
 
 
-def _warmup(questions: Sequence[Question]) -> int:
-    return min(WARMUP, max(2, len(questions[0].samples) // 4))
+def _drawn(questions: Sequence[Question]) -> int:
+    """Samples of a question, as many of each."""
+    return len(questions[0].samples)
 
 
-def notes(questions: Sequence[Question], tuned: Tuned, policy: Policy) -> tuple[str, ...]:
-    """What a reader of the table has to know."""
+def notes(
+    questions: Sequence[Question], tuned: Tuned, policy: Policy, seen: int
+) -> tuple[str, ...]:
+    """What a reader of the table has to know.
+
+    Args:
+        questions: those of the study.
+        tuned: the numbers that were chosen.
+        policy: of the runs.
+        seen: on how many of the questions the base model's card was chosen.
+    """
     found = ways(questions, tuned)
+    unseen = "" if seen else "; nothing was chosen on these questions"
+    drawn = _drawn(questions)
+    online = (
+        f"DeepConf's warm-up is {WARMUP} of {drawn} samples (its paper's is 16 of 512)."
+        if drawn >= 2 * WARMUP
+        else f"DeepConf online is left out: it needs {2 * WARMUP} samples or more (--samples "
+        f"{2 * WARMUP}), since of a shorter warm-up its top 10% is one sample, which agrees with "
+        "itself and ends the drawing."
+    )
     told = (
         *NOTES,
         f"CISC's temperature ({tuned.temperature:g}) and self-certainty's power ({tuned.power:g}) "
-        f"{tuned.source}; nothing was chosen on these questions. DeepConf's and "
+        f"{tuned.source}{unseen}. DeepConf's and "
         "Adaptive-Consistency's numbers are their papers'.",
         f"DeepConf's group has {methods.WINDOW:,} tokens; a shorter completion is one group. The "
         "lines with a tenth take a tenth of the completion instead (online, of what the warm-up "
         "wrote on average).",
-        "DeepConf online and Adaptive-Consistency are simulated on stored samples in their order; "
-        f"DeepConf's warm-up is {_warmup(questions)} of {len(questions[0].samples)} samples (the "
-        "paper's is 16 of 512). Of fewer than 11 the top 10% is one sample, which agrees with "
-        "itself and ends the drawing.",
+        f"Ways that stop early are simulated on stored samples in their order. {online}",
         f"VCD alone is the self-check of the same runs: greedy, alpha = {policy.contrast_alpha:g}, "
         f"beta = {policy.contrast_beta:g}, the whole picture noised to t = {policy.noise_t}.",
     )
@@ -205,8 +230,8 @@ def _line(
         cells={
             "accuracy": Estimate.mean(hits),
             "vs majority": None if label == "majority" else Estimate.difference(hits, base),
-            "tokens written": fmean(written),
-            "tokens read": fmean(read),
+            "tokens written": Estimate.mean([[tokens] for tokens in written]),
+            "tokens read": Estimate.mean([[tokens] for tokens in read]),
         },
     )
 

@@ -35,7 +35,13 @@ class Estimate(Record):
         return cls.of(paired_difference(first, second))
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        value, low, high = (f"{part:.{self.places}f}" for part in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
+
+    @property
+    def places(self) -> int:
+        """Decimals to show of all three: one where the value is 10 or more, else three."""
+        return 1 if abs(self.value) >= 10 else 3
 
 
 Cell = Estimate | float | int | str | None
@@ -72,3 +78,6 @@ class StudyResult(Record):
     axes: tuple[str, str] = ("", "")
     """What x and y of the curves are."""
     log_x: bool = False
+    complete: bool = True
+    """False when a node of a run failed, or the base model could not answer a question; the notes
+    say which."""

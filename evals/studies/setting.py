@@ -1,5 +1,6 @@
 """What a study is made with, and the record of how it came about."""
 
+import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class Setting(Record):
     """The first so many questions; None for all."""
     base: str = "embedded"
     expert: str = "embedded"
+    expert_url: str | None = None
+    """Address of an OpenAI-compatible server; `expert` is then the name of its model."""
     calibrated_base: str | None = None
     """Ablation: a second base, such as one trained with CDRL."""
     samples: int = Field(default=8, ge=1)
@@ -64,6 +67,7 @@ class Made(Record):
     study: str
     setting: Setting
     questions: int
+    """Without those that the base model could not answer."""
     base: str
     base_fingerprint: str
     expert: str
@@ -73,3 +77,5 @@ class Made(Record):
     catts_version: str
     data: str
     """SHA-256 (hex) over the questions, their pictures and gold answers."""
+    date: datetime.date | None = None
+    """Day (UTC) on which it was made; None in a result that does not tell."""

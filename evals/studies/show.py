@@ -1,14 +1,17 @@
 """A study as people look at it: a table for the terminal, markdown for documents, a plot."""
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from catts.errors import InputError
 from catts.evals.studies.result import Cell, Estimate, Line, StudyResult, leaves_out_zero
+from catts.evals.studies.setting import Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,17 +20,24 @@ if TYPE_CHECKING:
 
 def as_table(result: StudyResult) -> Table:
     """The lines, a section for each group; an interval that leaves 0 out is bold."""
-    table = Table(title=result.title, title_justify="left", caption="\n".join(result.notes))
-    table.caption_justify = "left"
-    table.add_column("")
+    state = "" if result.complete else "\nNOT COMPLETE: see the notes under the table"
+    # as texts: what models say and are called may hold brackets, which are markup to rich
+    table = Table(
+        title=Text(f"{result.title}{state}", "table.title"),
+        caption=Text("\n".join(result.notes), "table.caption"),
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("", overflow="fold")
     for column in result.columns:
-        table.add_column(column, justify="right")
+        table.add_column(Text(column), justify="right", overflow="fold")
     for group, lines in _grouped(result.lines):
         table.add_section()
         if group:
-            table.add_row(f"[bold]{group}[/bold]")
+            table.add_row(Text(group, "bold"))
         for line in lines:
-            table.add_row(line.label, *(_styled(c, line.cells.get(c)) for c in result.columns))
+            cells = (_styled(column, line.cells.get(column)) for column in result.columns)
+            table.add_row(Text(line.label), *cells)
     return table
 
 
@@ -74,7 +84,7 @@ def plot(result: StudyResult, path: Path) -> None:
             axes.legend(fontsize=8)
     if not panels:
         _forest(figure, result.lines)
-    figure.savefig(path)
+    figure.savefig(path, format="png")
 
 
 def _draw(
@@ -130,30 +140,50 @@ def make_folder(folder: Path) -> None:
 
 
 def write(result: StudyResult, folder: Path) -> None:
-    """Write STUDY.json, STUDY.md and STUDY.png into `folder`.
+    """Write NAME.json, NAME.md and NAME.png into `folder`, NAME being `file_name`'s.
+
+    Each appears as a whole or not at all, in place of one that was there.
 
     Raises:
         InputError: the folder cannot be written.
     """
     make_folder(folder)
-    name = result.made.study
+    name = file_name(result.made.study, result.made.setting)
+    parts = {end: folder / f"{name}.{end}.part" for end in ("json", "md", "png")}
     try:
-        (folder / f"{name}.json").write_text(f"{result.model_dump_json(indent=1)}\n", "utf-8")
-        (folder / f"{name}.md").write_text(as_markdown(result), "utf-8")
-        plot(result, folder / f"{name}.png")
+        parts["json"].write_text(f"{result.model_dump_json(indent=1)}\n", "utf-8")
+        parts["md"].write_text(as_markdown(result), "utf-8")
+        plot(result, parts["png"])
+        for part in parts.values():
+            part.replace(part.with_suffix(""))
     except OSError as error:
         raise InputError(
             f"cannot write into {folder}: {error.strerror}; choose another --out (what the models "
             "said is stored, and the same command is quick)"
         ) from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def file_name(study: str, setting: Setting) -> str:
+    """STUDY-TASK-LIMIT-BASE, each but the first only where it is not the default.
+
+    BASE is the last part of the model's name; characters that are awkward in a file's name become
+    hyphens.
+    """
+    task = "" if setting.task == "embedded" else setting.task
+    limit = "" if setting.limit is None else str(setting.limit)
+    base = "" if setting.base == "embedded" else Path(setting.base).expanduser().resolve().name
+    return "-".join(filter(None, (study, task, limit, re.sub(r"[^\w.]+", "-", base).strip("-"))))
 
 
 def _grouped(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
     return [(group, list(members)) for group, members in groupby(lines, key=lambda x: x.group)]
 
 
-def _styled(column: str, cell: Cell) -> str:
-    return f"[bold]{_text(cell)}[/bold]" if leaves_out_zero(column, cell) else _text(cell)
+def _styled(column: str, cell: Cell) -> Text:
+    return Text(_text(cell), "bold" if leaves_out_zero(column, cell) else "")
 
 
 def _text(cell: Cell) -> str:
@@ -161,7 +191,7 @@ def _text(cell: Cell) -> str:
         case None:
             return ""
         case Estimate():
-            return f"{cell.value:.3f} ({cell.low:.3f} to {cell.high:.3f})"
+            return str(cell)
         case float():
             return f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.3g}"
         case _:

@@ -14,6 +14,8 @@ from catts.evals.metrics import cluster_bootstrap
 
 _UNREAD = {"events", "attachments", "messages", "store"}
 """Of samples that are read for their scores alone."""
+CHOSEN_ON = "chosen_on"
+"""Where a log's metadata say on how many of its questions the base's card was chosen."""
 _ACCURACY = ("accuracy", "low", "high")
 
 
@@ -34,6 +36,9 @@ class Outcome:
     graph, over the completed samples; empty where the questions have no labels."""
     errors: tuple[str, ...]
     """What the samples that failed said, each thing once."""
+    chosen_on: int = 0
+    """Questions on which the base's card was chosen (`catts calibrate`): on those, confidence and
+    thresholds have seen the answers."""
 
     @property
     def complete(self) -> bool:
@@ -69,6 +74,7 @@ def outcome_of(name: str, log: EvalLog) -> Outcome:
         skipped_rows=len((log.eval.metadata or {}).get("skipped_rows", ())),
         scores={grader: _numbers(by_question.values()) for grader, by_question in graded.items()},
         errors=tuple(dict.fromkeys(s.error for s in summaries if s.error)),
+        chosen_on=(log.eval.metadata or {}).get(CHOSEN_ON, 0),
     )
 
 
@@ -113,5 +119,7 @@ def _caption(outcome: Outcome) -> str:
         lines.insert(0, f"{outcome.skipped_rows} malformed rows were left out")
     if not outcome.scores and outcome.completed:
         lines.insert(0, "the questions have no labels: nothing was graded")
+    if outcome.chosen_on:
+        lines.append(f"the base's card was chosen on {outcome.chosen_on:,} of these questions")
     lines += [f"failed: {message}" for message in outcome.errors[:3]]
     return "\n".join(lines)

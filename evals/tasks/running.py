@@ -11,13 +11,14 @@ from typing import Any
 from inspect_ai import eval_set
 from inspect_ai.log import list_eval_logs, read_eval_log, read_eval_log_sample_summaries
 
+from catts.agents.card import ModelCard
 from catts.errors import BenchmarkError, CattsError, InputError
 from catts.evals.benchmarks.by_name import TASKS, TaskName
-from catts.evals.benchmarks.digest import data_digest
+from catts.evals.benchmarks.digest import data_digest, overlap
 from catts.evals.progress import progress_bar
 from catts.evals.tasks import tasks
 from catts.evals.tasks.models import ENDED, OPENED, model_settings
-from catts.evals.tasks.outcome import Outcome, outcome_of, path_of
+from catts.evals.tasks.outcome import CHOSEN_ON, Outcome, outcome_of, path_of
 from catts.evals.tasks.recovered import make_whole
 from catts.evals.tasks.samples import loaded_benchmark
 from catts.graph.blocking import block_on
@@ -56,7 +57,8 @@ def run_task(
         raise BenchmarkError(f"there is no task {name}: there are {', '.join(TASKS)}")
     source = {"data": data, "split": split, "first": limit, "skip_malformed": skip_malformed}
     made = getattr(tasks, known)(**source, **settings)
-    digest = data_digest(loaded_benchmark(known, *source.values()).items)
+    items = loaded_benchmark(known, *source.values()).items
+    digest = data_digest(items)
     if log_dir is not None and log_dir.exists():
         _usable(log_dir)
     try:
@@ -67,7 +69,9 @@ def run_task(
         folder = log_dir or Path("runs/evals") / f"{name}-{key}"
         _usable(folder)
         _same_run(folder, asked)
-        made.metadata |= {_ASKED: asked}
+        card = getattr(context.engine, "card", None)
+        seen = overlap(card, items) if isinstance(card, ModelCard) else 0
+        made.metadata |= {_ASKED: asked, CHOSEN_ON: seen}
         total, written = len(made.dataset) * epochs, _written(folder)
         with _told(name, total, written, quiet=quiet):
             _, logs = eval_set(

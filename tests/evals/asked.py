@@ -12,12 +12,14 @@ from scripted_models import ONE_CALL, ScriptedEngine, ScriptedExpert
 
 from catts.agents.protocol import Contrast, Generation, Sample, SamplingParams, Score
 from catts.calibration import ConfidenceMap
+from catts.errors import EngineError
 from catts.evals.asking import Asking
+from catts.evals.benchmarks.digest import data_digest
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
 from catts.evals.peers import Drawn
 from catts.evals.store import Store
-from catts.evals.studies.lab import Lab, data_digest
+from catts.evals.studies.lab import Lab
 from catts.evals.studies.setting import Setting
 from catts.evals.studies.votes import Voted
 from catts.graph.context import Context
@@ -66,12 +68,15 @@ def drawn(key: str | None, *tokens: float, logprob: float = -1.0, certainty: flo
 class Told(ScriptedEngine):
     """Says to each question, found by its name, the first n of what it is told.
 
-    `asked` counts calls by name and method, `most` is how many were under way at once.
+    `asked` counts calls by name and method, `most` is how many were under way at once. Questions
+    whose name is in `cannot` are too long for it.
     """
 
-    def __init__(self, answers: dict[str, Sequence[Sample]], **options: Any) -> None:
+    def __init__(
+        self, answers: dict[str, Sequence[Sample]], *, cannot: str = "", **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.answers = answers
+        self.answers, self.cannot = answers, cannot
         self.asked: Counter[tuple[str, str]] = Counter()
         self.under_way = self.most = 0
         self.params: list[SamplingParams] = []
@@ -92,6 +97,8 @@ class Told(ScriptedEngine):
     ) -> Generation:
         name = question.text.partition(":")[0]
         await self._count(name, "sample")
+        if name in self.cannot:
+            raise EngineError("too long")
         self.params.append(params)
         self.pictures += images
         samples = tuple(self.answers[name][: params.n])

@@ -1,6 +1,7 @@
 """Many questions at once: their order, number and errors, and pictures in place of theirs."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from catts.errors import EngineError, ImageError
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.item import Item
 from catts.evals.store import Store
-from catts.evals.studies.probing import _Noised
+from catts.evals.studies.noised import Noised
 from catts.graph.context import Context
 from catts.images import image_digest
 from catts.perception.noise import add_noise, noise_seed
@@ -53,9 +54,10 @@ async def test_no_more_questions_are_under_way_than_allowed(limit: int) -> None:
     assert told.most == limit
 
 
-async def test_the_first_error_ends_them_all_and_comes_out_as_it_is() -> None:
+async def test_the_first_error_ends_them_all_and_names_its_question() -> None:
     begun: list[str] = []
     fault = EngineError("out of memory: take fewer samples")
+    rows = [replace(item(n), origin=f"f.json, row {n}") for n in "abcdef"]
 
     async def ask(asked: Item) -> None:
         begun.append(asked.id)
@@ -63,10 +65,36 @@ async def test_the_first_error_ends_them_all_and_comes_out_as_it_is() -> None:
             raise fault
         await asyncio.sleep(60)
 
-    with pytest.raises(EngineError) as raised:
-        await asking(engine(), concurrency=3).each(ask, "asking")
-    assert raised.value is fault
+    with pytest.raises(EngineError, match=r"^b \(f.json, row b\): out of memory: take") as raised:
+        await asking(engine(), rows, concurrency=3).each(ask, "asking")
+    assert raised.value.__cause__ is fault
     assert not {"e", "f"} & set(begun), "whoever waits is not begun any more"
+
+
+async def test_another_error_comes_out_as_it_is() -> None:
+    fault = OSError("no space")
+
+    async def ask(asked: Item) -> None:
+        raise fault
+
+    with pytest.raises(OSError, match="no space") as raised:
+        await asking(engine()).each(ask, "asking")
+    assert raised.value is fault
+
+
+async def test_questions_that_cannot_be_answered_are_parted_from_the_others() -> None:
+    told = engine()
+    told.cannot = "be"
+    params = SamplingParams(n=1)
+    with pytest.raises(EngineError, match=r"^b: too long"):
+        await asking(told).samples(params, "samples")
+    kept, left_out = await asking(told).answerable(params, "samples")
+    assert [item.id for item in kept.items] == list("acdf")
+    assert left_out == {"b": "b: too long", "e": "e: too long"}
+    assert len(await kept.samples(params, "samples")) == 4
+    told.cannot = "abcdef"
+    with pytest.raises(EngineError, match=r"^a: too long"):
+        await asking(told).answerable(params, "samples")
 
 
 async def test_a_broken_picture_is_named() -> None:
@@ -112,7 +140,7 @@ async def test_a_noised_picture_has_the_seen_size_and_its_boxes_are_scaled() -> 
     seed = noise_seed(image_digest(clean), 700)
     small = clean.resize((20, 10), Image.Resampling.BICUBIC)
 
-    await held.samples(SamplingParams(n=1), "key region", _Noised(700, "key region"))
+    await held.samples(SamplingParams(n=1), "key region", Noised(700, "key region"))
     (noised,) = told.pictures
     assert noised.size == (20, 10)
     # 10/2 to 21/2, 5/2 to 11/2: rounded outwards, so that nothing of the evidence stays
@@ -122,7 +150,7 @@ async def test_a_noised_picture_has_the_seen_size_and_its_boxes_are_scaled() -> 
     assert not changed.any()
     assert noised.tobytes() == add_noise(small, 700, seed, [(5, 2, 11, 6)]).tobytes()
 
-    question, (whole,) = await held.shown(boxed, _Noised(700, "whole picture"))
+    question, (whole,) = await held.shown(boxed, Noised(700, "whole picture"))
     assert whole.tobytes() == add_noise(small, 700, seed).tobytes()
     assert question.images == (image_digest(whole),), "another picture is another question"
     plain, (own,) = await held.shown(boxed)

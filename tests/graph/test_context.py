@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from scripted_models import ScriptedEngine, ScriptedExpert
 
-from catts.agents.card import ModelCard
+from catts.agents.card import ChosenOn, ModelCard
 from catts.calibration import ConfidenceMap
 from catts.errors import InputError
 from catts.graph.context import Context, Policy
@@ -34,6 +34,11 @@ def test_the_engines_card_gives_the_defaults_and_settings_win() -> None:
     assert (policy.max_new_tokens, policy.accept, policy.reflect_below) == (77, 0.7, 0.4)
     assert policy.weight(-0.5) == pytest.approx(0.5)
     assert policy.certainty(-0.5) == pytest.approx(0.5)
+
+
+def test_what_a_card_was_chosen_on_changes_no_policy() -> None:
+    on = ChosenOn(task="t", split="s", expert="e", questions=("0123456789ab",))
+    assert Policy.from_card(CARD.model_copy(update={"chosen_on": on})) == Policy.from_card(CARD)
 
 
 def test_another_kind_drops_everything_that_was_fitted_to_the_card_s() -> None:

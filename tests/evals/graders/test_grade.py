@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import pytest
 from graded import free, several
 
 from catts.errors import BenchmarkError
 from catts.evals.graders import mathvision, mathvista, mmmu, mmstar
-from catts.evals.graders.grade import GUESSED, Grade, Tally, tally, tally_by
+from catts.evals.graders.grade import GUESSED, Grade, Tally, tally
 from catts.evals.graders.strict import strict
 
 GRADES = [
@@ -26,21 +24,6 @@ def test_nothing_graded_has_no_accuracy():
     assert tally([]) == Tally(0, 0, 0, 0)
     with pytest.raises(ZeroDivisionError):
         _ = tally([]).accuracy
-
-
-def test_tallies_by_group_cover_the_items_that_have_it():
-    subjects = ["Math", "Art", "Math", None]
-    items = [replace(free("1"), groups={"subject": s} if s else {}) for s in subjects]
-    assert tally_by("subject", items, GRADES) == {
-        "Art": Tally(1, 1, 0, 1),
-        "Math": Tally(2, 1, 1, 0),
-    }
-    assert tally_by("level", items, GRADES) == {}
-
-
-def test_as_many_grades_as_items():
-    with pytest.raises(ValueError, match=r"shorter|longer"):
-        tally_by("subject", [free("1")], GRADES)
 
 
 @pytest.mark.parametrize("item", [free(None, answer_type="integer"), several(["a", "b"], None)])

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from datetime import date
 
 import pytest
 
@@ -11,7 +12,7 @@ from catts.errors import ReportError
 from catts.evals.pages.cards import Runs
 from catts.evals.pages.page import page
 from catts.evals.pages.write import write_page
-from catts.evals.studies.result import Line
+from catts.evals.studies.result import Estimate, Line
 
 
 def _hash(text: str) -> str:
@@ -115,3 +116,14 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path, study):
     with pytest.raises(ReportError, match="choose another file"):
         write_page([study()], tmp_path / "folder.html", "Title")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["folder.html", "report.html"]
+
+
+def test_a_study_tells_its_day_and_large_numbers_with_one_decimal(study):
+    many = Estimate(value=1234.56, low=999.94, high=2000.0)
+    lines = (Line(label="x", cells={"tokens": many}),)
+    dated = study().made.model_copy(update={"date": date(2026, 11, 25)})
+    html = page([study(lines=lines, made=dated)], "Title")
+    assert "2026-11-25" in html
+    assert "1234.6</td>" in html
+    assert "999.9 to 2000.0" in html
+    assert "not told" in page([study()], "Title")

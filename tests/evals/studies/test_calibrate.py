@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 from scripted_models import ONE_CALL, ScriptedEngine, ScriptedExpert, completion
 
 from catts import cli
@@ -20,12 +21,14 @@ from catts.agents.protocol import Contrast, Generation
 from catts.agents.spec import embedded_folder
 from catts.errors import CalibrationError, EngineError, RoleError
 from catts.evals.asking import Asking
+from catts.evals.benchmarks.digest import data_digest, overlap, question_digest
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
 from catts.evals.store import Store
 from catts.evals.studies import lab as lab_module
 from catts.evals.studies.calibrate import OverlapWarning, calibrate
-from catts.evals.studies.lab import Lab, data_digest
+from catts.evals.studies.calibrate_show import describe
+from catts.evals.studies.lab import Lab
 from catts.evals.studies.setting import Setting
 from catts.graph.context import Context
 from catts.graph.nodes import render
@@ -163,7 +166,7 @@ async def test_the_thresholds_lie_where_the_modules_start_to_help(fitted):
 async def test_the_rest_of_the_card_is_kept_and_obeyed(fitted):
     found, lab = fitted
     chosen = {"confidence_kind", "confidence_map", "vote_weight", "noise_t", "contrast_alpha",
-              "reflect_below", "accept", "name"}  # fmt: skip
+              "reflect_below", "accept", "name", "chosen_on"}  # fmt: skip
     assert found.card.model_dump(exclude=chosen) == CARD.model_dump(exclude=chosen)
     assert found.card.name == "scripted"
     assert lab.context.engine.lengths == {77}
@@ -203,14 +206,68 @@ async def test_a_mapping_that_wins_more_votes_weighs_them(tmp_path):
     assert found.card.vote_weight == "mapped"
 
 
-async def test_nodes_that_fail_are_counted_and_help_nobody(tmp_path):
-    engine = Engine(fail={"contrast": EngineError("cannot")})
-    asked = expert(fail={"critic": RoleError("critic", "no")})
-    found = await calibrate(laboratory(tmp_path, engine, asked))
-    assert found.failed == {"critic": 8, "self_check": 8}
-    assert found.card.reflect_below == 0.0, "a critic that fails never helps"
-    assert found.contrast_accuracy == {}
-    assert (found.card.noise_t, found.card.contrast_alpha) == (300, 1.0), "as it was"
+@pytest.mark.parametrize(
+    ("engine", "asked", "words"),
+    [
+        ({"contrast": EngineError("cannot")}, {}, r"\(self_check 8\).*EngineError: cannot"),
+        ({}, {"critic": RoleError("critic", "no")}, r"\(critic 8\).*RoleError: no"),
+    ],
+)
+async def test_nothing_is_chosen_without_a_node_that_got_no_reply(tmp_path, engine, asked, words):
+    lab = laboratory(tmp_path, Engine(fail=engine), expert(fail=asked))
+    with pytest.raises(CalibrationError, match=f"nodes failed {words}"):
+        await calibrate(lab)
+    again = laboratory(tmp_path, Engine(), expert())
+    found = await calibrate(again)
+    assert found.card.accept == 0.9
+    assert again.context.engine.calls.count("sample") == 0, "what did not fail is stored"
+
+
+async def test_a_lab_that_failed_once_may_calibrate_later(tmp_path):
+    down = expert(fail={"critic": RoleError("critic", "no")})
+    lab = laboratory(tmp_path, Engine(), down)
+    with pytest.raises(CalibrationError):
+        await calibrate(lab)
+    down._fail.clear()
+    assert (await calibrate(lab)).card.accept == 0.9
+
+
+async def test_replies_of_no_use_are_a_result_and_told(tmp_path):
+    asked = expert(fail={"critic": RoleError("critic", "malformed", cause="ReplyError")})
+    found = await calibrate(laboratory(tmp_path, Engine(), asked))
+    assert found.unusable == {"critic": 8}
+    assert found.card.reflect_below == 0.0, "a critic of no use never helps"
+
+
+async def test_the_card_tells_on_what_it_was_chosen(fitted):
+    found, _ = fitted
+    on = found.card.chosen_on
+    assert (on.task, on.split, on.expert) == ("embedded", "validation", "scripted-expert")
+    assert on.questions == tuple(question_digest(item) for item in ITEMS)
+    assert overlap(found.card, ITEMS[:3]) == 3
+
+
+async def test_questions_that_the_base_cannot_answer_are_left_out_and_told(tmp_path):
+    class Short(Engine):
+        async def sample(self, question, images, params):
+            if question.text == "How many at 3?":
+                raise EngineError("the prompt has 9000 tokens")
+            return await super().sample(question, images, params)
+
+    found = await calibrate(laboratory(tmp_path, Short(), expert()))
+    assert found.left_out == {"3": "3 (3): the prompt has 9000 tokens"}
+    assert found.made.questions == 7
+    assert len(found.card.chosen_on.questions) == 7
+
+
+async def test_names_and_errors_with_brackets_are_shown_as_they_are(fitted):
+    found, _ = fitted
+    made = found.made.model_copy(update={"base": "a[/INST]b", "expert": "[red]x"})
+    told = found.model_copy(update={"made": made, "left_out": {"3": "3: near [/INST]"}})
+    console = Console(file=io.StringIO(), width=100)
+    console.print(*describe(told))
+    for words in ("Calibrated a[/INST]b on", "[red]x", "3: near [/INST]"):
+        assert words in console.file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -229,7 +286,7 @@ async def test_answers_of_one_sort_calibrate_nothing(tmp_path, told, words):
 
 async def test_a_model_that_fails_is_told_with_its_reason(tmp_path):
     engine = Engine(fail={"sample": EngineError("out of memory")})
-    with pytest.raises(CalibrationError, match="EngineError: out of memory"):
+    with pytest.raises(CalibrationError, match=r"no answer to any question.*out of memory"):
         await calibrate(laboratory(tmp_path, engine, expert()))
 
 
@@ -267,10 +324,13 @@ async def test_a_file_of_one_s_own_is_named_and_not_warned_of(tmp_path):
 def command(tmp_path, monkeypatch, capsys):
     """`catts calibrate` with scripted models; returns exit code, stdout and stderr."""
     monkeypatch.setenv("CATTS_CARDS", str(tmp_path / "cards"))
+    given: list[Setting] = []
 
     @asynccontextmanager
     async def opened(setting):
-        yield laboratory(tmp_path, Engine(fingerprint="f1"), expert(), split=setting.split)
+        fail = {"voter": RoleError("voter", "down")} if setting.expert == "a:down" else {}
+        given.append(setting)
+        yield laboratory(tmp_path, Engine(fingerprint="f1"), expert(fail=fail), split=setting.split)
 
     monkeypatch.setattr(lab_module, "open_lab", opened)
 
@@ -283,7 +343,21 @@ def command(tmp_path, monkeypatch, capsys):
         out, err = capsys.readouterr()
         return code, out, err
 
+    call.given = given
     return call
+
+
+def test_no_card_is_written_when_the_expert_is_down(command, tmp_path):
+    code, out, err = command("--base", "org/name", "--expert", "a:down")
+    assert (code, out) == (2, "")
+    assert "nodes failed (voter 8)" in err.replace("\n", " ")
+    assert not list((tmp_path / "cards").rglob("catts.json"))
+
+
+def test_an_expert_may_be_on_a_server(command):
+    address = "http://localhost:8000/v1"
+    assert command("--base", "org/name", "--expert", "mine", "--expert-url", address)[0] == 0
+    assert (command.given[0].expert, command.given[0].expert_url) == ("mine", address)
 
 
 def test_a_hub_model_s_card_lies_under_its_fingerprint(command, tmp_path):

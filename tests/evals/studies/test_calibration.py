@@ -7,19 +7,28 @@ from asked import MAP, Told, item, laboratory, run, said
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents.protocol import Generation, Usage
+from catts.confidence import ConfidenceKind
+from catts.evals.benchmarks.item import Item
 from catts.evals.measured import Beliefs
+from catts.evals.studies import lab as lab_module
 from catts.evals.studies import make
 from catts.evals.studies.calibration import (
     Asked,
     curves,
     mapping_of,
+    notes,
     shares,
     table,
 )
 from catts.evals.studies.noised import Noised, regions
 from catts.evals.studies.result import Estimate
+from catts.graph.context import Context
 
 USAGE = Usage()
+KIND: ConfidenceKind = "top_k_mean"
+
+
+ANSWERS = {name: [said("3", 2.0), said("4", 1.0)] for name in "abc"}
 
 
 def asked(*rows: list[tuple[str, float]], condition: str = "clean") -> Asked:
@@ -69,12 +78,31 @@ def test_without_a_mapping_only_the_order_is_measured() -> None:
     lines = table({"C": [told.beliefs("top_k_mean", None)]})
     cells = {line.label: line.cells["clean"] for line in lines}
     assert [n for n, cell in cells.items() if cell is None] == [
-        "over-confidence gap", "ECE, equal width", "ECE, equal mass", "Brier score", "log loss",
+        "over-confidence gap", "ECE, 15 bins of equal width", "ECE, 15 bins of equal mass",
+        "Brier score", "log loss",
     ]  # fmt: skip
     within = cells["AUROC within a question"]
     assert isinstance(within, Estimate)
     assert within.value == 1.0
     assert curves({"C": [told.beliefs("top_k_mean", None)]}) == {}
+
+
+def test_what_the_numbers_rest_on_is_told() -> None:
+    none = said("3").model_copy(update={"confidence": {}})
+    told = asked([("3", 9.0), ("4", 1.0)], [("4", 5.0)])
+    silent = Generation(samples=(none,), usage=USAGE)
+    more = Asked("clean", (*told.said, silent), (*told.hits, [1.0]))
+    cells = {line.label: line.cells["clean"] for line in table({"C": [more.beliefs(KIND, MAP)]})}
+    assert list(cells)[:3] == ["questions", "answers", "accuracy"]
+    assert (cells["questions"], cells["answers"]) == (2, 3), "with a confidence of the kind"
+
+
+def test_notes_tell_of_temperature_and_of_what_the_card_has_seen() -> None:
+    clean, temperature, _ = notes(0.7, 0)
+    assert "fitted on clean validation pictures" in clean
+    assert "temperature 0.7. Greedy answers go through the same" in temperature
+    assert "validation" not in notes(1.0, 3)[0]
+    assert "some of this very study" in notes(1.0, 3)[0]
 
 
 def test_a_condition_is_a_column_and_a_curve() -> None:
@@ -137,6 +165,40 @@ async def test_the_study_asks_under_each_condition_once(
         "share of the votes, CA-TTS",
     ]  # fmt: skip
     assert sum(note.endswith(": no mapping.") for note in made.notes) == 2
+
+
+async def test_a_question_that_one_base_cannot_answer_is_in_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Opened:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        async def __aenter__(self) -> Context:
+            other = Told(ANSWERS, cannot="b", fingerprint="other")
+            return Context.of(other, ScriptedExpert(), routing="paper", samples=2)
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    validation: list[Item] = [item("a"), item("c")]
+    monkeypatch.setattr(make, "_tuning_items", lambda lab: validation)
+    monkeypatch.setattr(lab_module, "open_context", Opened)
+    items = [item(name, origin=f"f.json, row {name}") for name in "abc"]
+    lab = laboratory(
+        items, Told(ANSWERS, cannot="c"), ScriptedExpert(), tmp_path, samples=2, calibrated_base="x"
+    )
+    made = await make.make_calibration(lab)
+    assert made.made.questions == 1, "a alone is answered by both"
+    counted = {
+        cell for line in made.lines if line.label == "questions" for cell in line.cells.values()
+    }
+    assert counted - {None} == {1}
+    assert not made.complete
+    told = "".join(made.notes)
+    assert "NOT COMPLETE: the base model could not answer 2 questions" in told
+    assert "c (f.json, row c): too long; b (f.json, row b): too long" in told
+    assert "validation: the base model could not answer c: too long" in told
 
 
 def test_noise_stays_inside_the_evidence() -> None:

@@ -1,12 +1,18 @@
 """`catts study ...`: what it refuses, before anything is loaded."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from asked import Told, item, laboratory, said
+from scripted_models import ScriptedExpert
 
 from catts import cli
+from catts.errors import RoleError
 from catts.evals import need
+from catts.evals.studies import lab as lab_module
+from catts.evals.studies.lab import Lab
 from catts.evals.studies.setting import SIZES, Setting
 
 Run = Callable[..., tuple[int | str | None, str, str]]
@@ -82,6 +88,31 @@ def test_libraries_that_are_missing_are_told(run: Run, monkeypatch: pytest.Monke
     code, _, err = run("cost")
     assert code == 2
     assert "sklearn is missing: pip install 'catts[evals]'" in err
+
+
+@pytest.mark.parametrize(("fail", "code"), [({}, 0), ({"critic": RoleError("critic", "no")}, 1)])
+def test_a_study_that_is_not_complete_exits_with_1(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fail: dict[str, Exception],
+    code: int,
+) -> None:
+    given: list[Setting] = []
+
+    @asynccontextmanager
+    async def opened(setting: Setting) -> AsyncIterator[Lab]:
+        given.append(setting)
+        told = Told({"a": [said("3"), said("4")]}, reanswer="3", contrast="3")
+        yield laboratory([item("a")], told, ScriptedExpert(fail=fail), tmp_path, samples=2)
+
+    monkeypatch.setattr(lab_module, "open_lab", opened)
+    address = "http://localhost:8000/v1"
+    ended, out, _ = run("weights", "--expert", "mine", "--expert-url", address)
+    assert (ended or 0) == code
+    assert ("NOT COMPLETE" in out) == bool(code)
+    assert (given[0].expert, given[0].expert_url) == ("mine", address)
+    assert (tmp_path / "runs" / "studies" / "weights.json").exists()
 
 
 @pytest.mark.parametrize("sizes", [(), (4,), (0, 1), (1, 1), (4, 2)])

@@ -7,6 +7,7 @@ import pytest
 from asked import Told, item, laboratory, run, said
 from scripted_models import ScriptedExpert
 
+from catts.errors import RoleError
 from catts.evals.studies import make
 from catts.evals.studies.cost import COLUMNS, cost
 from catts.evals.studies.make import make_cost
@@ -36,10 +37,17 @@ async def test_means_medians_and_what_was_skipped() -> None:
     assert set(first) == set(COLUMNS)
     assert isinstance(first["accuracy"], Estimate)
     assert first["accuracy"].value == 0.5
+    written, looked, calls = (
+        first[column] for column in ("tokens written", "tokens read", "expert calls")
+    )
+    assert isinstance(written, Estimate)
+    assert isinstance(looked, Estimate)
+    assert isinstance(calls, Estimate)
+    assert written.low < written.value < written.high
     # samples 2 x 2, then planner, critic, reanswer, self-check, and the voter where two candidates
-    assert first["tokens written"] == pytest.approx(4 + 5 * (4 + 5) / 2)
-    assert first["tokens read"] == pytest.approx(10 + 10 * (4 + 5) / 2)
-    assert first["expert calls"] == (2 + 3) / 2
+    assert written.value == pytest.approx(4 + 5 * (4 + 5) / 2)
+    assert looked.value == pytest.approx(10 + 10 * (4 + 5) / 2)
+    assert calls.value == (2 + 3) / 2
     assert (first["seconds"], second["seconds"]) == (3.0, 3.0), "the median"
     assert first["modules skipped"] == 0
     assert second["modules skipped"] == pytest.approx((1 + 0) / 2), "all of the sure one's"
@@ -60,3 +68,18 @@ async def test_some_questions_are_asked_live_and_one_at_a_time(
         for column in ("tokens written", "seconds", "expert calls")
         for routing in ("paper", "planned", "parallel")
     ]
+
+
+async def test_live_runs_that_failed_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(make, "ALONE", 1)
+    items, expert = [item("sure"), item("unsure")], ScriptedExpert()
+    lab = laboratory(items, engine(), expert, tmp_path, samples=2)
+    assert (await make_cost(lab)).complete
+    expert._fail["critic"] = RoleError("critic", "no reply")
+    again = laboratory(items, engine(), expert, tmp_path, samples=2)
+    made = await make_cost(again)
+    assert again.failed == {"critic": 2}, "of paper and parallel; the stored runs are whole"
+    assert not made.complete
+    assert "NOT COMPLETE: nodes failed (critic 2)" in made.notes[-1]

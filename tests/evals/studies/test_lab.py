@@ -7,19 +7,23 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from asked import MAP, Told, item, laboratory, said
 from scripted_models import ScriptedExpert
 
+from catts.agents.card import ChosenOn, ModelCard
 from catts.agents.protocol import Sample
 from catts.errors import BenchmarkError, ImageError, RoleError, StoreError
+from catts.evals.benchmarks.digest import data_digest, question_digest
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded, Skipped
 from catts.evals.studies import lab as lab_module
-from catts.evals.studies.lab import Lab, data_digest, open_lab
+from catts.evals.studies.lab import Lab, open_lab
 from catts.evals.studies.make import make_ablation, make_scaling, make_weights
 from catts.evals.studies.result import Cell, Estimate, Line, StudyResult
 from catts.evals.studies.setting import Setting
@@ -93,13 +97,15 @@ class TestWithModels:
     async def test_another_expert_beside_the_same_base_and_the_store(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        lab = build(tmp_path, "ab")
+        lab = build(tmp_path, "ab", expert_url="http://localhost:1/v1")
         engine, other = lab.context.engine, ScriptedExpert(critique="look again")
         given: list[object] = []
 
         class Opened:
             def __init__(self, base: object, expert: object, **options: object) -> None:
-                given.extend((base, expert, options["routing"], options["samples"]))
+                given.extend(
+                    (base, expert, options["expert_url"], options["routing"], options["samples"])
+                )
 
             async def __aenter__(self) -> Context:
                 return Context.of(engine, other, routing="paper", samples=3)
@@ -111,7 +117,7 @@ class TestWithModels:
         await lab.run("own")
         async with lab.with_models(None, "base") as context:
             await lab.run("other", context)
-        assert given == [engine, "base", "paper", 3], "the base itself, not the one that is stored"
+        assert given == [engine, "base", None, "paper", 3], "the base itself, not the stored one"
         assert isinstance(engine, Told)
         assert engine.asked["a", "sample"] == 1, "the samples were there already"
         assert engine.asked["a", "reanswer"] == 2, "under another critique"
@@ -188,11 +194,44 @@ class TestResult:
         (told,) = lab.result("x", "t", (), [], []).notes
         assert told.startswith("Replies that were malformed twice, or refusals: critic 2, voter 2.")
 
+    async def test_a_result_tells_whether_it_is_complete_and_of_which_day(
+        self, tmp_path: Path
+    ) -> None:
+        lab = build(tmp_path, "ab")
+        made = lab.result("x", "t", (), [], [])
+        assert made.complete
+        assert made.made.date == datetime.now(UTC).date()
+        lab.failed["critic"] += 1
+        assert not lab.result("x", "t", (), [], []).complete
+        left = replace(build(tmp_path, "ab"), left_out={"c": "c: too long"})
+        assert not left.result("x", "t", (), [], []).complete
+
+    async def test_what_a_card_was_chosen_on_is_told_of_every_base(self, tmp_path: Path) -> None:
+        lab = build(tmp_path, "ab")
+        lab.others["runs/cdrl"] = card(lab.items[:1], "scripted-expert")
+        (seen,) = lab.result("x", "t", (), [], []).notes
+        assert seen.startswith("The card of runs/cdrl was chosen on 1 of these 2 questions (t/s)")
+        assert lab.seen() == 1
+        lab.others["runs/cdrl"] = card([item("c")], "another")
+        (beside,) = lab.result("x", "t", (), [], []).notes
+        assert "were chosen beside the expert another, not beside scripted-expert" in beside
+        assert lab.seen() == 0
+
+    async def test_no_key_of_an_address_comes_into_a_result(self, tmp_path: Path) -> None:
+        lab = build(tmp_path, "ab", expert_url="http://me:secret@host:8000/v1?key=secret")
+        made = lab.result("x", "t", (), [], []).made
+        assert made.setting.expert_url == "http://host:8000"
+
     async def test_a_changed_policy_is_the_runs_alone(self, tmp_path: Path) -> None:
         lab = build(tmp_path, "ab")
         (first, _) = await lab.run("planned", routing="planned", tau1=1.0)
         assert (first.trace.policy.routing, first.trace.policy.tau1) == ("planned", 1.0)
         assert lab.context.policy.routing == "paper"
+
+
+def card(items: Sequence[Item], expert: str) -> ModelCard:
+    seen = tuple(map(question_digest, items))
+    return ModelCard(chosen_on=ChosenOn(task="t", split="s", expert=expert, questions=seen))
 
 
 async def test_scaling_draws_once_for_all_sizes(tmp_path: Path) -> None:
@@ -207,6 +246,17 @@ async def test_scaling_draws_once_for_all_sizes(tmp_path: Path) -> None:
         name: [1.0, 3.0] for name in ("majority", "confidence-weighted", "CA-TTS")
     }
     assert made.log_x
+
+
+async def test_a_question_that_cannot_be_answered_ends_no_scaling(tmp_path: Path) -> None:
+    lab = build(tmp_path, "ab", sizes=(1, 3))
+    told = lab.context.engine
+    assert isinstance(told, Told)
+    told.cannot = "b"
+    made = await make_scaling(lab)
+    assert len(made.lines) == 3
+    assert not made.complete
+    assert "NOT COMPLETE: nodes failed (sampler 2)" in made.notes[-1]
 
 
 async def test_weights_take_the_card_s_weight_and_the_other(tmp_path: Path) -> None:

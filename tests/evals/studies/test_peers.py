@@ -8,8 +8,10 @@ import pytest
 from asked import Told, drawn, item, laboratory, said
 from scripted_models import ScriptedExpert
 
+from catts.agents.card import ChosenOn, ModelCard
 from catts.agents.protocol import Generation, Sample, Usage
 from catts.errors import BenchmarkError
+from catts.evals.benchmarks.digest import question_digest
 from catts.evals.benchmarks.loading import Loaded
 from catts.evals.peers import Elected
 from catts.evals.studies import make, peers
@@ -80,26 +82,33 @@ def test_the_ways_and_what_is_left_out() -> None:
     whole = Question((drawn("3", 1.0), drawn(None)._replace(mean_logprob=None)), {"3": True})
     names = list(peers.ways([whole], TUNED))
     assert names[:4] == ["majority", "Adaptive-Consistency", "CISC", "self-certainty, Borda"]
-    assert len(names) == 4 + 2 * 2 * 2
+    assert len(names) == 4 + 2 * 2, "online needs more samples"
+    many = Question(whole.samples * 16, {"3": True})
+    assert len(peers.ways([many], TUNED)) == 4 + 2 * 2 * 2
+    assert "DeepConf online, top 10%" in peers.ways([many], TUNED)
     untold = drawn("3", 1.0)._replace(self_certainty=None, token_confidence=())
     less = Question((untold,), {"3": True})
     assert list(peers.ways([whole, less], TUNED)) == ["majority", "Adaptive-Consistency", "CISC"]
-    assert peers.notes([less], TUNED, Policy())[-1].endswith("self-certainty, DeepConf")
+    assert peers.notes([less], TUNED, Policy(), 0)[-1].endswith("self-certainty, DeepConf")
 
 
 def test_notes_tell_the_numbers() -> None:
     sixteen = Question((drawn("3", 1.0),) * 16, {"3": True})
-    told = " ".join(peers.notes([sixteen], TUNED, Policy(noise_t=600)))
+    told = " ".join(peers.notes([sixteen], TUNED, Policy(noise_t=600), 0))
     assert "temperature (0.2) and self-certainty's power (0.5) by hand" in told
-    assert "warm-up is 4 of 16" in told
+    assert "by hand; nothing was chosen on these questions" in told
+    assert "DeepConf online is left out: it needs 32 samples or more (--samples 32)" in told
     assert "alpha = 1, beta = 0.1, the whole picture noised to t = 600" in told
     many = Question((drawn("3", 1.0),) * 512, {"3": True})
-    assert "warm-up is 16 of 512" in " ".join(peers.notes([many], TUNED, Policy()))
+    told = " ".join(peers.notes([many], TUNED, Policy(), 3))
+    assert "warm-up is 16 of 512" in told
+    assert "left out" not in told
+    assert "nothing was chosen" not in told, "the card was, on three of them"
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    told = Told(ANSWERS | {"v": ANSWERS["a"]}, reanswer="3", contrast="3")
+    told = Told(ANSWERS | dict.fromkeys("vw", ANSWERS["a"]), reanswer="3", contrast="3")
     expert = ScriptedExpert(votes={"3": 1.0, "4": 0.0})
     return laboratory([item("a"), item("b")], told, expert, tmp_path, samples=4)
 
@@ -122,6 +131,7 @@ def tuning(monkeypatch: pytest.MonkeyPatch, items: Callable[..., Loaded]) -> lis
 
 
 async def test_the_table(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "FEWEST", 1)
     tuning(monkeypatch, lambda: Loaded((item("v"),)))
     made = await make_peers(lab)
     lines: dict[str, Line] = {line.label: line for line in made.lines}
@@ -138,17 +148,59 @@ async def test_the_table(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
             difference = estimate(line.cells["accuracy"]).value - 0.5
             assert estimate(line.cells["vs majority"]).value == pytest.approx(difference)
     assert {"CA-TTS, paper", "CA-TTS, planned", "CA-TTS, parallel"} <= lines.keys()
-    written = {label: line.cells["tokens written"] for label, line in lines.items()}
+    written = {k: estimate(line.cells["tokens written"]).value for k, line in lines.items()}
     assert (written["pass@1"], written["majority"]) == ((3 + 2) / 2, (12 + 8) / 2)
     # with paper: planner, voter (of a alone: b has one candidate), critic, reanswer, self-check
     assert written["CA-TTS, paper"] == 10 + 5 * (5 + 4) / 2
     assert written["VCD alone"] == 5
-    assert (lines["majority"].cells["tokens read"], lines["VCD alone"].cells["tokens read"]) == (
-        10,
-        10,
-    )
+    for label in ("majority", "VCD alone"):
+        assert estimate(lines[label].cells["tokens read"]).value == 10
+    spread = estimate(lines["majority"].cells["tokens written"])
+    assert (spread.low, spread.high) == (8, 12), "of two questions"
     assert set(made.curves) == set(lines), "a point for each line"
     assert "were chosen on 1 validation questions" in " ".join(made.notes)
+
+
+async def test_of_few_validation_questions_nothing_is_chosen(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning(monkeypatch, lambda: Loaded((item("v"),)))
+    notes = " ".join((await make_peers(lab)).notes)
+    assert "since 1 validation questions are too few to choose on (it takes 100)" in notes
+    assert asked(lab).asked["v", "sample"] == 0
+
+
+async def test_questions_that_the_base_cannot_answer_are_left_out_of_every_line(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "FEWEST", 1)
+    tuning(monkeypatch, lambda: Loaded((item("v"), item("w"))))
+    asked(lab).cannot = "bw"
+    made = await make_peers(lab)
+    accuracies = {estimate(line.cells["accuracy"]).value for line in made.lines}
+    assert accuracies == {0.0, 0.25, 1.0}, "those of a alone"
+    assert (made.made.questions, made.complete) == (1, False)
+    told = " ".join(made.notes)
+    assert "NOT COMPLETE: the base model could not answer 1 questions" in told
+    assert "validation samples: the base model could not answer w: too long" in told
+    asked(lab).cannot = ""
+    again = await make_peers(lab)
+    assert (again.made.questions, again.complete) == (2, True)
+    assert asked(lab).asked["a", "sample"] == 1, "what was answered is not asked again"
+
+
+async def test_a_card_that_was_chosen_here_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning(monkeypatch, _unreadable)
+    on = ChosenOn(
+        task="embedded", split="mine", expert="scripted-expert",
+        questions=(question_digest(item("a")),),
+    )  # fmt: skip
+    monkeypatch.setattr(asked(lab), "card", ModelCard(chosen_on=on), raising=False)
+    told = " ".join((await make_peers(lab)).notes)
+    assert "nothing was chosen on these questions" not in told
+    assert "The card of scripted was chosen on 1 of these 2 questions (embedded/mine)" in told
 
 
 async def test_validation_questions_are_no_more_than_those_of_the_study(

@@ -114,3 +114,13 @@ async def test_an_empty_answer_is_wrong_and_has_no_confidence(tmp_path: Path) ->
     assert len(made.lines) == 1 + len(probing.STEPS)
     assert estimate(made.lines[0].cells["accuracy"]).value == pytest.approx(2 / 3)
     assert estimate(made.lines[0].cells["confidence, fresh answers"]).value == 0
+
+
+async def test_a_question_that_cannot_be_answered_is_left_out_and_told(tmp_path: Path) -> None:
+    told = Told({"a": [said("3")], "b": [said("3")]}, cannot="b")
+    lab = laboratory([item("a"), item("b")], told, ScriptedExpert(), tmp_path)
+    made = await make_probing(lab)
+    assert (made.made.questions, made.complete) == (1, False)
+    assert estimate(made.lines[0].cells["accuracy"]).value == 1.0
+    assert "left out of every line" in made.notes[-1]
+    assert made.notes[-1].endswith("b: too long")

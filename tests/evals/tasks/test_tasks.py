@@ -16,11 +16,12 @@ from inspect_ai.scorer import Score
 from rich.console import Console
 from typer.testing import CliRunner
 
-from catts.agents.card import read_card, write_card
+from catts.agents.card import ChosenOn, read_card, write_card
 from catts.agents.roles import ChatExpert
 from catts.agents.spec import embedded_folder
 from catts.cli import app
 from catts.errors import BenchmarkError, EngineError, InputError, RoleError
+from catts.evals.benchmarks.digest import question_digest
 from catts.evals.benchmarks.embedded import load_embedded
 from catts.evals.benchmarks.item import Item
 from catts.evals.metrics import cluster_bootstrap
@@ -192,9 +193,15 @@ def test_another_card_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     }  # fmt: skip
     first = run_task("embedded", **options)
     assert run_task("embedded", **options).log == first.log, "the same is not asked again"
+    assert first.chosen_on == 0
     card = read_card(base)
-    write_card(base, card.model_copy(update={"max_new_tokens": 1}))
+    (item, _) = load_embedded("test", 2).items
+    seen = ChosenOn(
+        task="embedded", split="test", expert="e", questions=(question_digest(item), "0" * 12)
+    )
+    write_card(base, card.model_copy(update={"max_new_tokens": 1, "chosen_on": seen}))
     second = run_task("embedded", **options)
+    assert second.chosen_on == 1
     assert second.log.parent != first.log.parent
     assert second.scores["strict"]["unparsed"] == 2
     with pytest.raises(InputError, match="holds a run of other models, settings or questions"):
@@ -255,9 +262,10 @@ def test_an_unknown_setting_is_told_before_a_sample_starts() -> None:
 
 
 def test_words_of_models_are_no_markup() -> None:
-    outcome = Outcome("t", Path("a[/b].eval"), 1, 2, 0, {}, ("said [/INST] and [red]",))
+    outcome = Outcome("t", Path("a[/b].eval"), 1, 2, 0, {}, ("said [/INST] and [red]",), 3)
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(as_table(outcome))
     text = console.export_text()
-    for part in ("a[/b].eval", "said [/INST] and [red]", "INCOMPLETE", "nothing was graded"):
+    for part in ("a[/b].eval", "said [/INST] and [red]", "INCOMPLETE", "nothing was graded",
+                 "chosen on 3 of these questions"):  # fmt: skip
         assert part in text
