@@ -66,6 +66,8 @@ def configuration(tokenizer: Any) -> dict[str, Any]:
                 "pad_id": tokenizer.pad_token_id,
             },
         },
+        # read by catts.perception.clip; open_clip reads the other two alone
+        "catts": {"aligned_patches": True},
         "preprocess_cfg": {
             "mean": [0.5, 0.5, 0.5],
             "std": [0.5, 0.5, 0.5],

@@ -3,6 +3,7 @@
 Weights are read from safetensors only, and nothing that comes with a checkpoint is run.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from catts.perception.attention import attention_layers
 _CONFIG = "open_clip_config.json"
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 """The names under which open_clip prefers safetensors to anything else in a folder."""
+_FOLDER = "local-dir:"
 _HUB = "hf-hub:"
 _HUB_FILES = [*_WEIGHTS, "*.json", "*.txt", "*.model"]
 _SQUASH = "squash"
@@ -42,6 +44,9 @@ class Clip:
     device: torch.device
     fingerprint: str
     """Hex digest of weights, configuration and tokenizer."""
+    aligned_patches: bool = False
+    """Whether its patches were trained to be similar to the texts about them, as its configuration
+    says (`"catts": {"aligned_patches": true}`); CLIP's own training does not do that."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -100,6 +105,7 @@ def load_clip(spec: str | Path = "embedded", device: str | None = None) -> Clip:
         tokenizer=tokenizer,
         device=place,
         fingerprint=mark,
+        aligned_patches=_aligned(where),
     )
 
 
@@ -139,7 +145,15 @@ def _in_folder(folder: Path) -> tuple[str, str | None, str]:
             f"{folder} holds no {' or '.join(_WEIGHTS)}: other weight formats can run code and are "
             "refused; save the model again as safetensors"
         )
-    return f"local-dir:{folder}", None, fingerprint([folder], ())
+    return f"{_FOLDER}{folder}", None, fingerprint([folder], ())
+
+
+def _aligned(where: str) -> bool:
+    """What the configuration of a folder says; open_clip passes over what is not its own."""
+    if not where.startswith(_FOLDER):
+        return False
+    config = json.loads((Path(where.removeprefix(_FOLDER)) / _CONFIG).read_text("utf-8"))
+    return bool(config.get("catts", {}).get("aligned_patches", False))
 
 
 def _in_list(spec: str) -> tuple[str, str | None, str]:

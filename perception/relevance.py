@@ -1,4 +1,4 @@
-"""From attention and its gradients to what each patch has to do with a text.
+"""What each patch has to do with a text: by attention and its gradients, or by its own similarity.
 
 Gradient-weighted attention roll-out (Chefer, Gur and Wolf 2021, arXiv 2103.15679): with A the
 attention of a layer, per head, and G the gradient of the score by it,
@@ -20,6 +20,23 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+
+def similarity(tokens: Tensor, texts: Tensor) -> Tensor:
+    """Relevance of each patch to a text, where patches were trained to be similar to texts.
+
+    max(0, cosine): such a patch tells by itself what it shows. In a CLIP of pictures and captions
+    alone a patch does not; there only `rollout` means anything.
+
+    Args:
+        tokens: of the patches, taken through the last norm and the projection, (B, patches, D).
+        texts: unit vectors, (B, D).
+
+    Returns:
+        (B, patches), in [0, 1].
+    """
+    unit = torch.nn.functional.normalize(tokens, dim=-1)
+    return torch.einsum("bpd,bd->bp", unit, texts).clamp(min=0)
 
 
 def rollout(attention: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:

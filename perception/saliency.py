@@ -1,7 +1,8 @@
 """Where does a question look? A saliency map of a text over a picture, by a CLIP.
 
-The score that is explained is the cosine of the picture's and the text's embeddings; how a patch's
-part in it is found stands in `catts.perception.relevance`.
+What a patch has to do with a text is found by the attention to it (`catts.perception.relevance`);
+the score that is explained is the cosine of the picture's and the text's embeddings. A CLIP that
+was trained to tell patches by texts, as the shipped one, is asked about each patch itself.
 """
 
 import threading
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL.Image import Image
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from catts.images import image_digest
 from catts.perception.attention import attention_layers, attention_of
 from catts.perception.clip import Clip, load_clip
 from catts.perception.key_region import KeyRegion, key_region
-from catts.perception.relevance import rollout
+from catts.perception.relevance import rollout, similarity
 from catts.perception.saliency_store import FloatMap, SaliencyStore, map_key
 
 _MOST = 64
@@ -74,8 +76,9 @@ class Saliency:
     def maps(self, images: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[FloatMap]:
         """The map of each picture's texts over it: the weighted mean of the texts' maps.
 
-        Of several texts the first one, the question, counts as much as all others together: choices
-        that do not fit the picture point at other things.
+        Of several texts the first one, the question, counts as much as all others together. They
+        are mixed before they are scaled, so a text counts the less, the less in the picture speaks
+        for it: of the choices mostly those that fit.
 
         Args:
             images: RGB, any size, as `catts.images.load_image` returns them. The whole of a picture
@@ -84,8 +87,7 @@ class Saliency:
 
         Returns:
             For each picture an array of shape (rows, columns) of the model's patches, float32, each
-            in [0, 1], summing to 1; read-only. Where nothing in a picture speaks for a text, that
-            text's part is uniform.
+            in [0, 1], summing to 1; read-only. Uniform where nothing speaks for the texts.
 
         Raises:
             ValueError: there are not as many lists of texts as pictures, or one is empty.
@@ -125,25 +127,38 @@ class Saliency:
         return max(1, min(_MOST, _HELD // each))
 
     def _look(self, pairs: Sequence[tuple[Image, str]]) -> list[FloatMap]:
-        """The map of each text over its picture."""
+        """The relevance of every patch to each text over its picture, at least 0."""
         with self._lock, torch.enable_grad():  # hooks of two threads would hear of each other
             pixels = self.clip.pixels([image for image, _ in pairs])
             words = self.clip.embed([text for _, text in pairs])
-            with attention_of(self.clip.model.visual) as attention:
-                seen = F.normalize(self.clip.model.encode_image(pixels), dim=-1)
-            score = (seen * words).sum()
-            gradients = torch.autograd.grad(score, attention)
-            relevance = rollout([a.detach() for a in attention], gradients).double()
-        total = relevance.sum(dim=1, keepdim=True)
-        uniform = torch.full_like(relevance, 1 / relevance.shape[1])
-        shares = torch.where(total > 0, relevance / total, uniform)
-        grids = shares.view(-1, *self.clip.grid).cpu().numpy().astype(np.float32)
-        return list(grids)
+            look = self._by_patches if self.clip.aligned_patches else self._by_attention
+            relevance = look(pixels, words)
+        return list(relevance.view(-1, *self.clip.grid).cpu().numpy().astype(np.float32))
+
+    def _by_attention(self, pixels: Tensor, words: Tensor) -> Tensor:
+        with attention_of(self.clip.model.visual) as attention:
+            seen = F.normalize(self.clip.model.encode_image(pixels), dim=-1)
+        gradients = torch.autograd.grad((seen * words).sum(), attention)
+        return rollout([a.detach() for a in attention], gradients)
+
+    def _by_patches(self, pixels: Tensor, words: Tensor) -> Tensor:
+        visual = self.clip.model.visual
+        found = visual.forward_intermediates(
+            pixels,
+            indices=1,
+            normalize_intermediates=True,
+            intermediates_only=True,
+            output_fmt="NLC",
+        )
+        return similarity(found["image_intermediates"][-1] @ visual.proj, words)
 
 
 def _mixed(maps: Sequence[FloatMap]) -> FloatMap:
-    first, *others = (saliency.astype(np.float64) for saliency in maps)
-    both = (first + sum(others) / len(others)) / 2 if others else first
-    mixed: FloatMap = np.asarray(both, dtype=np.float32)
+    """Half the first text, half the mean of the others, scaled to sum 1."""
+    first, *others = (relevance.astype(np.float64) for relevance in maps)
+    both = first + sum(others) / len(others) if others else first
+    total = both.sum()
+    shares = both / total if total > 0 else np.full_like(both, 1 / both.size)
+    mixed: FloatMap = shares.astype(np.float32)
     mixed.flags.writeable = False
     return mixed

@@ -1,6 +1,7 @@
 """Does the saliency find the evidence? Pointing game, mass inside, and what key regions cover."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +32,15 @@ def measure_pointing(
       each patch.
     - Key region: the share of the evidence that it covers (recall), and of the picture.
 
-    Against three maps: uniform, a centre prior (a normal distribution around the centre, its
-    standard deviation a quarter of each side), and the same CLIP's map of another question.
+    Against three other maps: uniform, a centre prior (a normal distribution around the centre, its
+    standard deviation a quarter of each side), and the same CLIP's map of another question. A CLIP
+    with aligned patches is also measured as one without them would be: by its attention.
     """
-    found = _maps(saliency, items, [texts_of(i.example.question, i.example.choices) for i in items],
-                  "saliency", quiet)  # fmt: skip
-    moved = [items[i - 1].example for i in range(len(items))]
-    other = _maps(saliency, items, [texts_of(e.question, e.choices) for e in moved],
-                  "another question's", quiet)  # fmt: skip
+    asked = [item.example for item in items]
+    texts = [texts_of(e.question, e.choices) for e in asked]
+    moved = [texts[i - 1] for i in range(len(items))]
+    found = _maps(saliency, items, texts, "saliency", quiet)
+    other = _maps(saliency, items, moved, "another question's", quiet)
     grid = saliency.clip.grid
     inside = [overlap(grid, item.example.image.size, item.example.evidence) for item in items]
     kinds: dict[str, Maps] = {
@@ -47,6 +49,10 @@ def measure_pointing(
         "centre prior": [centre_prior(grid)] * len(items),
         "uniform": [np.full(grid, 1 / (grid[0] * grid[1]))] * len(items),
     }
+    if saliency.clip.aligned_patches:
+        mark = f"{saliency.clip.fingerprint}, attention"
+        attention = Saliency(replace(saliency.clip, aligned_patches=False, fingerprint=mark))
+        kinds["attention roll-out"] = _maps(attention, items, texts, "attention", quiet)
     rows: list[Row] = []
     for group, score in (("pointing game", _pointed), ("mass inside the evidence", _mass)):
         rows += _compared(group, kinds, inside, score)

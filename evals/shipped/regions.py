@@ -20,7 +20,7 @@ from catts.perception.saliency import Saliency, texts_of
 
 STEPS = (300, 500, 700)
 """Noise steps that are compared."""
-SHARES = (0.5, 0.8)
+SHARES = (0.5, 0.9)
 """Shares of the saliency that the key regions hold."""
 
 

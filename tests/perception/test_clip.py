@@ -15,6 +15,15 @@ def test_a_folder_is_loaded_in_evaluation_mode_without_gradients(tiny_clip):
     assert clip.embed(["a cup", "two cups"]).norm(dim=-1) == pytest.approx(torch.ones(2))
 
 
+def test_the_configuration_says_whether_patches_are_aligned(tmp_path, save_clip):
+    folder = save_clip(tmp_path / "clip")
+    assert not load_clip(folder, "cpu").aligned_patches
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["catts"] = {"aligned_patches": True}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    assert load_clip(folder, "cpu").aligned_patches
+
+
 def test_the_fingerprint_is_of_the_content(tiny_clip, tmp_path, save_clip):
     same = save_clip(tmp_path / "same")
     other = save_clip(tmp_path / "other", layers=2)

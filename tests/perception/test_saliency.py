@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,6 +77,28 @@ def test_the_roll_out_by_hand():
     assert rollout([first, last], [up, down]).tolist() == [[pytest.approx(1.6 + 0.4 * 1.6)]]
 
 
+def test_aligned_patches_are_asked_about_themselves(clip, random_picture):
+    aligned = Saliency(replace(clip, aligned_patches=True, fingerprint="aligned"))
+    picture = random_picture(0)
+    visual = clip.model.visual
+    visual.output_tokens = True
+    try:
+        _, tokens = visual(clip.pixels([picture]))
+    finally:
+        visual.output_tokens = False
+    seen = torch.nn.functional.normalize(tokens @ visual.proj, dim=-1)[0]
+    cosine = (seen @ clip.embed([QUESTION])[0]).clamp(min=0).view(4, 4)
+    expected = cosine / cosine.sum() if cosine.sum() > 0 else torch.full((4, 4), 1 / 16)
+    assert np.allclose(aligned.map(picture, QUESTION), expected, atol=1e-5)
+
+
+def test_a_text_that_nothing_speaks_for_gives_an_even_map(clip, random_picture, monkeypatch):
+    blind = Saliency(clip)
+    nothing = np.zeros((4, 4), dtype=np.float32)
+    monkeypatch.setattr(blind, "_look", lambda pairs: [nothing.copy() for _ in pairs])
+    assert (blind.map(random_picture(0), QUESTION) == 1 / 16).all()
+
+
 def test_heads_that_disagree_about_a_patch_are_balanced():
     weights = torch.tensor([[[[0.5, 0.5], [1.0, 0.0]], [[0.2, 0.8], [1.0, 0.0]]]])
     gradient = torch.zeros(1, 2, 2, 2)
@@ -106,9 +129,10 @@ def test_of_a_question_with_choices_the_question_counts_half(clip, random_pictur
     picture, saliency = random_picture(0), Saliency(clip)
     texts = texts_of(QUESTION, ("yes", "no"))
     assert texts == (QUESTION, f"{QUESTION} yes", f"{QUESTION} no")
-    each = saliency.maps([picture] * 3, [(text,) for text in texts])
-    mixed = each[0] / 2 + each[1] / 4 + each[2] / 4
-    assert np.allclose(saliency.map(picture, QUESTION, ("yes", "no")), mixed)
+    question, yes, no = saliency._look([(picture, text) for text in texts])
+    mixed = question + (yes + no) / 2
+    found = saliency.map(picture, QUESTION, ("yes", "no"))
+    assert np.allclose(found, mixed / mixed.sum(), atol=1e-6)
 
 
 def test_what_was_looked_at_once_is_kept_also_for_another_process(

@@ -16,7 +16,7 @@ class Told:
     """A saliency whose maps are known: uniform over the evidence, or over everything else."""
 
     def __init__(self, items, grid, *, right: bool) -> None:
-        self.clip = type("Clip", (), {"grid": grid})
+        self.clip = type("Clip", (), {"grid": grid, "aligned_patches": False})
         self._maps = {
             item.example.image.tobytes(): overlap(grid, (112, 112), item.example.evidence)
             for item in items
