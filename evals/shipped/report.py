@@ -143,7 +143,8 @@ the questions asked about them, and nothing else.
 
 Boards of the training stream, each with a twin in which one thing differs; two texts for each,
 its question (some with an answer behind it) and a caption; for every pair of the batch, whether
-the text is true of the picture and which patches show what it speaks of.
+the text is true of the picture and which patches show what it speaks of. So its patches are aligned
+with texts, and saliency asks each of them.
 
 | | |
 |---|---|

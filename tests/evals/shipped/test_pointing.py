@@ -74,6 +74,7 @@ def test_the_shipped_clip_finds_the_evidence_and_is_small() -> None:
     items = load_items("test", 72, start=100_000)
     rows = measure_pointing(Saliency.load("embedded", device="cpu"), items, quiet=True)
     found = {(r.group, r.measure): r for r in rows}
-    assert found["pointing game", "saliency"].value > 0.65
-    assert found["mass inside the evidence", "saliency"].value > 0.4
+    assert found["pointing game", "saliency"].value > 0.85
+    assert found["mass inside the evidence", "saliency"].value > 0.8
+    assert found["pointing game", "attention roll-out"].value > 0.65
     assert all(row.met for row in rows if row.met is not None)
