@@ -131,7 +131,8 @@ def _inputs(loaded: LoadedModel, pictures: list[Image.Image]) -> dict[str, Tenso
     """One prompt per picture, image processing included."""
     turns = [Turn("What do you see?", [picture], "bench") for picture in pictures]
     batch = collate(
-        [encode_turn(turn, loaded.processor, (), loaded.dtype) for turn in turns], loaded.processor
+        [encode_turn(turn, loaded.processor, loaded.vocabulary, loaded.dtype) for turn in turns],
+        loaded.processor,
     )
     return {name: value.to(loaded.device) for name, value in batch.inputs.items()}
 

@@ -7,6 +7,8 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from catts.agents.vocabulary import Vocabulary
+
 
 class Turn(NamedTuple):
     """One user turn: the images, then the text."""
@@ -37,7 +39,7 @@ class Batch(NamedTuple):
     """Tokens of each turn without padding, visual tokens among them."""
 
 
-def encode_turn(turn: Turn, processor: Any, reserved: Sequence[str], dtype: torch.dtype) -> Encoded:
+def encode_turn(turn: Turn, processor: Any, vocabulary: Vocabulary, dtype: torch.dtype) -> Encoded:
     """Encode a user turn, ended by what opens the model's reply.
 
     Every turn goes through the processor alone: a processor call that pads leaves the tokenizer
@@ -46,15 +48,11 @@ def encode_turn(turn: Turn, processor: Any, reserved: Sequence[str], dtype: torc
     Args:
         turn: what to encode.
         processor: the checkpoint's processor; its tokenizer has a chat template.
-        reserved: texts of the tokens that mean something to the chat format or the vision tower. A
-            text that spells one is shown with a space in it, so neither a user nor a model's
-            critique can open a turn or fake an image.
+        vocabulary: the checkpoint's; what spells one of its special tokens is shown with a space.
         dtype: dtype of the pixels.
     """
-    text = turn.text
-    for spelling in reserved:
-        text = text.replace(spelling, f"{spelling[0]} {spelling[1:]}")
-    content = [*({"type": "image"} for _ in turn.images), {"type": "text", "text": text}]
+    text = {"type": "text", "text": vocabulary.plain(turn.text)}
+    content = [*({"type": "image"} for _ in turn.images), text]
     prompt = processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )

@@ -64,7 +64,7 @@ class LocalModel:
             EngineError: it leaves no room in the model's context for a single token.
         """
         loaded, context = self._loaded, self.context
-        made = encode_turn(turn, loaded.processor, loaded.vocabulary.reserved, loaded.dtype)
+        made = encode_turn(turn, loaded.processor, loaded.vocabulary, loaded.dtype)
         if context is not None and made.length >= context:
             raise EngineError(
                 f"the question and its pictures take {made.length} tokens, and {loaded.name} has "

@@ -20,6 +20,15 @@ class Vocabulary(NamedTuple):
     reserved: tuple[str, ...]
     """Texts that stand for special tokens, longest first."""
 
+    def plain(self, text: str) -> str:
+        """The text with a space in whatever spells a special token.
+
+        So neither a user nor a model's critique can open a turn or fake an image.
+        """
+        for spelling in self.reserved:
+            text = text.replace(spelling, f"{spelling[0]} {spelling[1:]}")
+        return text
+
 
 def read_vocabulary(model: Any, processor: Any) -> Vocabulary:
     """Collect the special tokens of a checkpoint.

@@ -16,6 +16,7 @@ FLOORS = {
     "catts.agents": 2,
     "catts.graph": 3,
     "catts.embedded": 3,
+    "catts.training": 4,
     "catts.evals.benchmarks": 4,
     "catts.evals.graders": 5,
     "catts.evals": 6,
@@ -28,13 +29,15 @@ FRONT_DOORS = {"catts", "catts.cli"}
 """The public API and the command line, which may reach every floor."""
 
 HEAVY = {
-    "torch": {"catts.perception", "catts.agents", "catts.embedded"},
+    "torch": {"catts.training", "catts.perception", "catts.agents", "catts.embedded"},
     "torchvision": {"catts.perception", "catts.agents", "catts.embedded"},
-    "transformers": {"catts.agents", "catts.embedded"},
+    "transformers": {"catts.training", "catts.agents", "catts.embedded"},
     "tokenizers": {"catts.agents", "catts.embedded"},
     "safetensors": {"catts.agents", "catts.embedded"},
     "open_clip": {"catts.perception", "catts.embedded"},
     "peft": {"catts.agents"},
+    "trl": {"catts.training"},
+    "datasets": {"catts.training"},
     "pyarrow": {"catts.evals.benchmarks"},
     "huggingface_hub": {"catts.perception", "catts.agents", "catts.evals.benchmarks"},
     "langchain": {"catts.agents", "catts.graph"},
@@ -49,6 +52,7 @@ HEAVY = {
         "catts",
         "catts.perception",
         "catts.agents",
+        "catts.training",
         "catts.evals.shipped",
         "catts.evals.studies",
         "catts.evals.tasks",

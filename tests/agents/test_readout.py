@@ -26,7 +26,10 @@ def prefix_and_hidden(loaded: LoadedModel, texts: list[str]) -> tuple[Prefix, to
     """The prompts read, and the hidden states (R, H) that the head was given."""
     hidden: list[torch.Tensor] = []
     hook = loaded.model.lm_head.register_forward_pre_hook(lambda _, args: hidden.append(args[0]))
-    turns = [encode_turn(Turn(t, [], t), loaded.processor, (), loaded.dtype) for t in texts]
+    turns = [
+        encode_turn(Turn(t, [], t), loaded.processor, loaded.vocabulary, loaded.dtype)
+        for t in texts
+    ]
     prefix = Prefix.read(loaded.model, collate(turns, loaded.processor).inputs)
     hook.remove()
     return prefix, hidden[0][:, -1]

@@ -1,0 +1,47 @@
+"""One step of plain gradient descent on greedy completions: `one_step.py OUT ROWS_PER_PROCESS`."""
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from catts.agents.loading import load_model
+from catts.agents.spec import embedded_folder
+from catts.training.config import CDRLConfig
+from catts.training.data import Noise, twins
+from catts.training.embedded_source import EmbeddedSource
+from catts.training.rewards import Normalisation
+from catts.training.trainer import CDRLTrainer
+
+
+def main(out: Path, rows: int) -> None:
+    torch.set_num_threads(1)
+    loaded = load_model(embedded_folder("base"), device="cpu")
+    config = CDRLConfig(
+        output_dir=str(out / "run"), per_device_train_batch_size=rows, num_generations=2,
+        max_completion_length=40, max_steps=1, beta=0.1, learning_rate=1.0, optim="sgd",
+        max_grad_norm=0.0, lr_scheduler_type="constant", report_to=[], use_cpu=True, bf16=False,
+        gradient_checkpointing=False, save_strategy="no", disable_tqdm=True, logging_steps=1,
+        # a group's completions are alike, and its only signal the confidence's own gradient
+        generation_kwargs={"do_sample": False},
+    )  # fmt: skip
+    trainer = CDRLTrainer(
+        model=loaded.model, args=config,
+        normalisation=Normalisation(mean=11.5, deviation=0.5, slope=1.6, offset=1.4),
+        train_dataset=twins(
+            EmbeddedSource(16), loaded.prompts, loaded.vocabulary.plain, Noise()
+        ),
+        processing_class=loaded.processor,
+    )  # fmt: skip
+    trainer.train()
+    if trainer.accelerator.is_main_process:
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        weights = {n: p.detach().contiguous() for n, p in model.named_parameters()}
+        save_file(weights, out / "after.safetensors")
+        told = trainer.state.log_history[0]
+        (out / "fall").write_text(f"{told['confidence/fall']}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,41 @@
+"""Two processes take the step that one takes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from catts.agents.loading import load_model
+from catts.agents.spec import embedded_folder
+
+
+def step(out: Path, processes: int, rows: int) -> dict[str, torch.Tensor]:
+    out.mkdir()
+    ran = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
+            str(processes), str(Path(__file__).parent / "one_step.py"), str(out), str(rows),
+        ],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return load_file(out / "after.safetensors")
+
+
+@pytest.mark.models
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_take_the_step_of_one(tmp_path: Path) -> None:
+    one, two = step(tmp_path / "one", 1, 16), step(tmp_path / "two", 2, 8)
+    assert (tmp_path / "one" / "fall").read_text()[:6] == (tmp_path / "two" / "fall").read_text()[
+        :6
+    ]
+    before = dict(load_model(embedded_folder("base"), device="cpu").model.named_parameters())
+    moved = torch.cat([(one[n] - p.detach()).flatten() for n, p in before.items()])
+    apart = torch.cat([(one[n] - two[n]).flatten() for n in one])
+    assert moved.norm() > 0.1
+    assert apart.norm() < 1e-3 * moved.norm()

@@ -1,0 +1,103 @@
+"""`catts train` from a recipe to a checkpoint: resume, LoRA, gradient checkpointing, settings."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from catts.agents.loading import load_model
+from catts.cli import app
+from catts.errors import CalibrationError, InputError
+from catts.training.arguments import parsed
+from catts.training.run import train
+
+SMALL = [
+    "--per_device_train_batch_size", "8", "--num_generations", "2", "--max_completion_length", "40",
+    "--normalise_on", "24", "--questions", "64", "--logging_steps", "1", "--disable_tqdm", "true",
+    "--save_steps", "1", "--warmup_steps", "0",
+]  # fmt: skip
+
+
+def run(out: Path, *more: str) -> Path:
+    return train(*parsed("embedded", [*SMALL, "--output_dir", str(out), *more]))
+
+
+def told(out: Path, step: int) -> list[dict[str, Any]]:
+    state = json.loads((out / f"checkpoint-{step}" / "trainer_state.json").read_text("utf-8"))
+    return [entry for entry in state["log_history"] if "loss" in entry]
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_a_run_that_goes_on_ends_as_one_that_did_not_stop(tmp_path: Path) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    run(whole, "--max_steps", "3")
+    run(halves, "--max_steps", "2")
+    (halves / "model").rename(tmp_path / "first")
+    run(halves, "--max_steps", "3")
+    after, wanted = told(halves, 3), told(whole, 3)
+    for name in ("accuracy/clean", "completions/mean_length", "confidence/clean", "kl"):
+        assert after[-1][name] == pytest.approx(wanted[-1][name], rel=1e-4, abs=1e-6), name
+    ours, theirs = (load_file(f / "model" / "model.safetensors") for f in (halves, whole))
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name].float(), value.float(), rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_lora_trains_an_adapter_that_loads(tmp_path: Path) -> None:
+    folder = run(
+        tmp_path / "lora", "--max_steps", "1", "--use_peft", "true", "--lora_r", "4",
+        "--lora_target_modules", "q_proj", "v_proj", "--gradient_checkpointing", "true",
+    )  # fmt: skip
+    assert (folder / "adapter_model.safetensors").is_file()
+    loaded = load_model(folder, device="cpu")
+    assert loaded.card.prompt_set == "embedded"
+    assert abs(told(tmp_path / "lora", 1)[0]["kl"]) < 1e-5
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_the_command_prints_where_the_model_lies(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = CliRunner().invoke(
+        app, ["train", "--json", *SMALL, "--max_steps", "1", "--output_dir", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1]) == {"model": str(out / "model")}
+    card = load_model(out / "model", device="cpu").card
+    assert (card.prompt_set, card.max_new_tokens, card.confidence_map) == ("embedded", 160, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere",), "there is no recipe nowhere: give embedded"),
+        (("embedded", "--gradient", "half"), "gradient"),
+        (("embedded", "--nonsense", "1"), "nonsense"),
+        (("embedded", "--per_device_train_batch_size", "3"), "generation_batch_size"),
+    ],
+)
+def test_settings_that_cannot_be_used(arguments: tuple[str, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        parsed(arguments[0], arguments[1:])
+
+
+@pytest.mark.models
+def test_a_base_that_is_always_right_cannot_be_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+    from catts.agents.spec import embedded_folder
+    from catts.agents.transformers_engine import TransformersEngine
+    from catts.training import normalise
+    from catts.training.embedded_source import EmbeddedSource
+
+    engine = TransformersEngine(load_model(embedded_folder("base"), device="cpu"))
+    monkeypatch.setattr(normalise, "is_correct", lambda *_: True)
+    with pytest.raises(CalibrationError, match="had all of 8 training questions right"):
+        normalise.normalisation_of(engine, EmbeddedSource(8), "brier")
+    linear = normalise.normalisation_of(engine, EmbeddedSource(8), "linear")
+    assert (linear.slope, linear.offset) == (1.0, 0.0)
+    assert linear.deviation > 0

@@ -1,0 +1,1 @@
+"""CDRL: train a base model whose confidence falls when it cannot see."""

@@ -1,0 +1,64 @@
+"""A run's settings, out of a recipe in YAML and the command line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from trl.scripts.utils import TrlParser
+from trl.trainer.model_config import ModelConfig
+
+from catts.errors import InputError
+from catts.training.config import CDRLConfig
+
+
+@dataclass
+class RunArguments:
+    """What a run needs beside TRL's settings."""
+
+    data: str = field(
+        default="embedded",
+        metadata={"help": "embedded (the drawn world's train stream), or a folder or hub dataset."},
+    )
+    questions: int = field(default=2560, metadata={"help": "Training questions of the stream."})
+    noise_low: int = field(default=400, metadata={"help": "Least diffusion step of the twins."})
+    noise_high: int = field(default=999, metadata={"help": "Largest diffusion step of the twins."})
+    normalise_on: int = field(
+        default=512, metadata={"help": "Questions on which the base's confidence is measured."}
+    )
+    threads: int | None = field(default=None, metadata={"help": "CPU threads."})
+
+
+def recipe_path(recipe: str) -> Path:
+    """The YAML of a shipped recipe by its name, or a file.
+
+    Raises:
+        InputError: there is neither.
+    """
+    shipped = Path(str(files("catts.training") / "recipes"))
+    for path in (shipped / f"{recipe}.yaml", Path(recipe)):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
+    raise InputError(f"there is no recipe {recipe}: give {known}, or the path of a YAML file")
+
+
+def parsed(recipe: str, overrides: Sequence[str]) -> tuple[RunArguments, CDRLConfig, ModelConfig]:
+    """The settings of a recipe with overrides such as `--learning_rate 1e-5`.
+
+    Raises:
+        InputError: the recipe is not there, or a setting is unknown or cannot be used.
+    """
+    path = recipe_path(recipe)
+    kinds: Any = (RunArguments, CDRLConfig, ModelConfig)
+    parser = TrlParser(kinds, exit_on_error=False)
+    try:
+        run, config, model = parser.parse_args_and_config(["--config", str(path), *overrides])
+    except InputError:
+        raise
+    except SystemExit as error:
+        raise InputError("a setting is unknown or has no value; see the line above") from error
+    except Exception as error:
+        raise InputError(f"{path}: {error}") from error
+    return run, config, model

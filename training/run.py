@@ -1,0 +1,130 @@
+"""A training run from its settings to a checkpoint; a killed one goes on from its last save."""
+
+import json
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from rich.progress import Progress
+from transformers.trainer_utils import get_last_checkpoint, set_seed
+from trl.trainer.model_config import ModelConfig
+from trl.trainer.utils import get_peft_config
+
+from catts.agents.card import ModelCard, write_card
+from catts.agents.loading import LoadedModel, load_model
+from catts.agents.spec import embedded_folder
+from catts.agents.transformers_engine import TransformersEngine
+from catts.embedded.machine import prepare
+from catts.errors import InputError
+from catts.training.arguments import RunArguments
+from catts.training.config import CDRLConfig
+from catts.training.data import Noise, Source, twins
+from catts.training.embedded_source import EmbeddedSource
+from catts.training.normalise import normalisation_of
+from catts.training.rewards import Normalisation
+from catts.training.trainer import CDRLTrainer
+
+_NORMALISATION = "normalisation.json"
+
+
+def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
+    """Train, from the last checkpoint in `config.output_dir` where there is one.
+
+    Returns:
+        The folder of the trained checkpoint (or LoRA adapter), with its processor and card.
+
+    Raises:
+        InputError: the base or the data cannot be used.
+        CalibrationError: nothing can be fitted to the base's confidence.
+    """
+    prepare(run.threads)
+    set_seed(config.seed)
+    base = model.model_name_or_path or "embedded"
+    folder = embedded_folder("base") if base == "embedded" else Path(base)
+    loaded = load_model(
+        folder if folder.exists() else base,
+        device="cpu" if config.use_cpu else None,
+        dtype=model.dtype,
+        attn_implementation=model.attn_implementation,
+    )
+    source = source_of(run)
+    out = Path(config.output_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    normalisation = _normalisation(loaded, source, run, config)
+    noise = Noise(run.noise_low, run.noise_high, config.seed)
+    trainer = CDRLTrainer(
+        model=loaded.model,
+        args=config,
+        normalisation=normalisation,
+        train_dataset=twins(source, loaded.prompts, loaded.vocabulary.plain, noise),
+        processing_class=loaded.processor,
+        peft_config=get_peft_config(model),
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
+    return _finish(trainer, loaded, out)
+
+
+def source_of(run: RunArguments) -> Source:
+    """The training questions that the settings name.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    if run.data != "embedded":
+        raise InputError(f"data: {run.data} cannot be read yet; give embedded")
+    return EmbeddedSource(run.questions)
+
+
+def _normalisation(
+    loaded: LoadedModel, source: Source, run: RunArguments, config: CDRLConfig
+) -> Normalisation:
+    """Measured once, before the first step; a run that goes on reads what it was."""
+    path = Path(config.output_dir) / _NORMALISATION
+    if path.is_file():
+        try:
+            return Normalisation.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise InputError(f"{path} is broken: start in another output_dir") from error
+    engine = TransformersEngine(loaded)
+    with Progress(transient=True, disable=config.disable_tqdm) as progress:
+        task = progress.add_task("the base's confidence", total=run.normalise_on)
+        found = normalisation_of(
+            engine, source, config.calibration, n=run.normalise_on, seed=config.seed,
+            advance=lambda done: progress.advance(task, done),
+        )  # fmt: skip
+    part = path.with_suffix(".part")
+    part.write_text(f"{found.model_dump_json(indent=2)}\n", "utf-8")
+    part.replace(path)
+    return found
+
+
+def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
+    """The trained checkpoint, in the precision of the base's own files."""
+    folder = out / "model"
+    policy = trainer.accelerator.unwrap_model(trainer.model)
+    if trainer.accelerator.is_main_process:
+        part = out / "model.part"
+        policy.to(_stored_dtype(loaded)).save_pretrained(part)
+        loaded.processor.save_pretrained(part)
+        for weights in part.glob("*.safetensors"):
+            # transformers leaves them readable by their owner alone; a package is for everyone
+            weights.chmod(0o644)
+        name = f"{loaded.name}-cdrl"
+        card = ModelCard(
+            name=name,
+            prompt_set=loaded.prompts.name,
+            prompt_hash=loaded.prompts.hash,
+            max_new_tokens=loaded.card.max_new_tokens,
+        )
+        write_card(part, card)
+        part.rename(folder)
+    trainer.accelerator.wait_for_everyone()
+    return folder
+
+
+def _stored_dtype(loaded: LoadedModel) -> torch.dtype:
+    """The precision of the base's files, whatever it was loaded in."""
+    config = json.loads((loaded.folders[0] / "config.json").read_text("utf-8"))
+    name = config.get("dtype") or config.get("torch_dtype")
+    dtype = getattr(torch, str(name), None)
+    return dtype if isinstance(dtype, torch.dtype) else loaded.dtype

@@ -1,0 +1,281 @@
+"""CDRL as a thin layer over TRL's GRPO: noised twins, confidences, and their gradient."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
+
+from catts.training.config import CDRLConfig
+from catts.training.forward_terms import Listener
+from catts.training.rewards import Normalisation, calibration_reward, perception_reward
+from catts.training.row_rewards import format_of, output_of
+from catts.training.token_terms import sequence_means
+
+_VISION = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
+
+
+class TwinSampler(Sampler[int]):
+    """Each question's clean row, a group of them, then its noised row, a group of them.
+
+    Row 2 i of the dataset is question i with its picture, row 2 i + 1 with the noised one.
+    """
+
+    def __init__(self, inner: RepeatSampler, group: int) -> None:
+        """`inner` repeats the index of each question `2 * group` times in a row."""
+        self._inner, self._group = inner, group
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of rows."""
+        for place, question in enumerate(self._inner):
+            yield 2 * question + place // self._group % 2
+
+    def __len__(self) -> int:
+        """Indices in an epoch."""
+        return len(self._inner)
+
+
+class CDRLTrainer(GRPOTrainer):
+    """Trains on pairs of rows (`catts.training.data.twins`).
+
+    The gradient of E[r] has two parts, E[A grad log pi] and E[grad R_conf]. TRL takes the first,
+    with the confidence's reward in the advantage. The second is added to the loss as
+    - sum of (dR_conf / dC_j) C_j: the derivatives are taken where the completions are scored, so a
+    batch may be shuffled and cut into pieces, and its pairs torn apart, and the sum stays exact.
+    """
+
+    def __init__(self, *, args: CDRLConfig, normalisation: Normalisation, **options: Any) -> None:
+        """See `GRPOTrainer`; the reward functions are CDRL's.
+
+        Args:
+            args: the settings.
+            normalisation: of the base's confidence, see `catts.training.normalise`.
+            options: model, train_dataset, processing_class, peft_config, callbacks, ...
+        """
+        if (processor := options.get("processing_class")) is not None:
+            # TRL pads prompts on the left, and takes the processor to do so
+            getattr(processor, "tokenizer", processor).padding_side = "left"
+        super().__init__(reward_funcs=[output_of, format_of], args=args, **options)
+        self._normalisation = normalisation
+        self._group = args.group
+        # TRL keeps a reference and asks it where beta is not 0, and then adds an estimate of the KL
+        # to its loss: so it is 0 but while completions are scored
+        self._anchor, self.beta = self.beta, 0.0
+        policy = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+        listened = [policy] if self.ref_model is None else [policy, self.ref_model]
+        self._listener = Listener(listened, k=args.confidence_k)
+        self._given = torch.zeros(0, 2)
+
+    def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
+        dataset = self.train_dataset if dataset is None else dataset
+        both = 2 * self._group
+        inner = RepeatSampler(
+            data_source=range(len(dataset) // 2),
+            mini_repeat_count=both,
+            batch_size=self.args.generation_batch_size // both,
+            repeat_count=self.num_iterations * self.args.steps_per_generation,
+            shuffle=bool(self.shuffle_dataset),
+            seed=self.args.seed,
+        )
+        return TwinSampler(inner, self._group)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Weights by the names that they were saved under.
+
+        transformers renames a vision-language model's weights when it saves and when it loads, but
+        not where a run resumes: there nothing would fit, and the run go on from the base's weights.
+        """
+        target = self.model if model is None else model
+        if hasattr(target, "peft_config") or self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        stored = type(target).from_pretrained(resume_from_checkpoint, dtype=target.dtype)
+        target.load_state_dict(stored.state_dict())
+
+    def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
+        """Completions of all prompts, those of twins that are scored again being the clean ones."""
+        if self.args.twin == "fresh":
+            return super()._generate(prompts)  # type: ignore[no-any-return]
+        group = self._group
+        clean = [p for place, p in enumerate(prompts) if place // group % 2 == 0]
+        ids, completion_ids, tools, completions, logprobs, extra, images, tool_images = (
+            super()._generate(clean)
+        )
+
+        def doubled(rows: Sequence[Any] | None) -> list[Any] | None:
+            if rows is None:
+                return None
+            return [
+                row
+                for start in range(0, len(rows), group)
+                for _ in range(2)
+                for row in rows[start : start + group]
+            ]
+
+        if images is not None:
+            images = [_pictures(prompt) for prompt in prompts]
+        return (
+            doubled(ids), doubled(completion_ids), doubled(tools), doubled(completions),
+            doubled(logprobs), extra, images, tool_images,
+        )  # fmt: skip
+
+    def _calculate_rewards(self, *args: Any) -> Tensor:
+        """TRL's, kept for `_generate_and_score_completions`."""
+        self._given = super()._calculate_rewards(*args)
+        return self._given
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        keep: int,
+        *args: Any,
+        **kw: Any,
+    ) -> Any:
+        self._listener.begin(keep)
+        return super()._get_per_token_logps_and_entropies(
+            model, input_ids, attention_mask, keep, *args, **kw
+        )
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self.beta = self._anchor
+        try:
+            with self._listener.hidden_states():
+                output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        finally:
+            self.beta = 0.0
+        if self._anchor:
+            output["reference_hidden"] = self._listener.take_hidden()
+        confidence = self._confidences(output)
+        first = self.accelerator.process_index * len(inputs)
+        right, form = self._given[first : first + len(inputs)].unbind(-1)
+        clean = torch.arange(len(inputs), device=right.device) // self._group % 2 == 0
+        terms = self._confidence_rewards(confidence, right, clean)
+        output["path"] = terms.slope
+        output["clean"] = clean
+        output["advantages"] = self._advantages(terms.reward, right, form, clean)
+        tokens = output["completion_mask"][clean].sum()
+        output["clean_tokens"] = tokens.clamp(min=1)
+        self._tell(confidence, right, clean, terms)
+        return output
+
+    @torch.no_grad()
+    def _confidences(self, output: dict[str, Any]) -> Tensor:
+        """C of every completion under its own picture."""
+        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
+        with self._listener.terms():
+            self._get_per_token_logps_and_entropies(
+                self.model, ids, mask, output["completion_ids"].size(1),
+                batch_size=self.args.per_device_train_batch_size,
+                **{name: output[name] for name in _VISION if name in output},
+            )  # fmt: skip
+        found = self._listener.take_terms().confidence
+        return sequence_means(found, output["completion_mask"])
+
+    def _confidence_rewards(self, confidence: Tensor, right: Tensor, clean: Tensor) -> "_Terms":
+        args, norm = self.args, self._normalisation
+        with torch.enable_grad():
+            leaf = confidence.detach().clone().requires_grad_()
+            seen, noised = leaf.view(-1, 2, self._group).unbind(1)
+            if args.twin == "fresh":
+                noised = noised.mean(1, keepdim=True).expand_as(seen)
+            perception = perception_reward(
+                seen, noised, alpha=args.alpha, beta=args.perception_beta, deviation=norm.deviation
+            )
+            calibration = args.calibration_weight * calibration_reward(
+                norm(leaf), right, args.calibration
+            )
+            if args.twin == "rescored":  # these were not drawn under the noised picture
+                calibration = calibration * clean
+            (slope,) = torch.autograd.grad(perception.sum() + calibration.sum(), leaf)
+        spread = torch.zeros_like(confidence)
+        spread[clean] = perception.detach().flatten()
+        return _Terms(spread, calibration.detach(), slope)
+
+    def _advantages(self, conf: Tensor, right: Tensor, form: Tensor, clean: Tensor) -> Tensor:
+        """Of each group by itself, as TRL has it."""
+        weights = self.reward_weights.to(right.device)
+        total = (conf + weights[0] * right + weights[1] * form).view(-1, self._group)
+        centred = total - total.mean(1, keepdim=True)
+        deviation = total.std(1, keepdim=True)
+        self._log_mean("frac_groups_without_signal", (deviation < 1e-6).float())
+        if self.scale_rewards != "none":
+            centred = centred / (deviation + 1e-4)
+        advantages = centred.flatten()
+        if self.args.twin == "rescored":
+            # none of these was drawn under its picture; TRL counts their tokens all the same
+            advantages = 2 * advantages * clean
+        return advantages
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        reference = None
+        if self._anchor:
+            reference = (inputs["reference_hidden"], self._reference_head())
+        with self._listener.terms(reference):
+            loss: Tensor = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
+        found = self._listener.take_terms()
+        mask = inputs["completion_mask"]
+        steps = self.current_gradient_accumulation_steps
+        window = self.args.per_device_train_batch_size * steps
+        if self.args.gradient == "whole":
+            confidence = sequence_means(found.confidence, mask)
+            # its gradient alone: the value would say nothing
+            moved = confidence - confidence.detach()
+            loss = loss - (inputs["path"] * moved).sum() / window
+        if found.divergence is not None:
+            kl = (found.divergence * mask * inputs["clean"][:, None]).sum()
+            kl = kl / (inputs["clean_tokens"] * steps / self.args.steps_per_generation)
+            loss = loss + self._anchor * kl
+            self._log_mean("kl", kl.detach() * steps)
+        return loss
+
+    def _reference_head(self) -> Tensor:
+        model = self.model if self.ref_model is None else self.ref_model
+        weight: Tensor = self.accelerator.unwrap_model(model).get_output_embeddings().weight
+        return weight.detach()
+
+    def _tell(self, confidence: Tensor, right: Tensor, clean: Tensor, terms: "_Terms") -> None:
+        fall = confidence[clean].mean() - confidence[~clean].mean()
+        numbers = {
+            "rewards/perception/mean": terms.perception[clean],
+            "rewards/calibration/mean": terms.calibration,
+            "confidence/clean": confidence[clean],
+            "confidence/noised": confidence[~clean],
+            "confidence/fall": fall[None] / self._normalisation.deviation,
+            "accuracy/clean": right[clean],
+        }
+        if self.args.twin == "fresh":
+            numbers["accuracy/noised"] = right[~clean]
+        for name, values in numbers.items():
+            self._log_mean(name, values)
+
+    def _log_mean(self, name: str, values: Tensor) -> None:
+        mode = "train" if self.model.training else "eval"
+        mean = self.accelerator.gather(values.float().mean())
+        self._metrics[mode][name].append(mean.mean().item())
+
+
+class _Terms:
+    """Rewards of confidence of a local batch, in its order."""
+
+    def __init__(self, perception: Tensor, calibration: Tensor, slope: Tensor) -> None:
+        self.perception, self.calibration = perception, calibration
+        self.reward = perception + calibration
+        """R_conf, shape (rows,)."""
+        self.slope = slope
+        """Derivative of the sum of R_conf to each C, shape (rows,)."""
+
+
+def _pictures(prompt: Sequence[dict[str, Any]]) -> list[Any]:
+    return [
+        part["image"]
+        for message in prompt
+        if isinstance(message["content"], list)
+        for part in message["content"]
+        if part["type"] == "image"
+    ]
