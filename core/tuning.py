@@ -27,8 +27,9 @@ class Tuning(Record):
     """Diffusion step of the self-check's noised image."""
     region: Region = "whole"
     """Where its noise goes; `saliency` needs a CLIP that finds the key region."""
-    region_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of the saliency that the key region holds."""
+    region_share: float = Field(default=0.9, gt=0, le=1)
+    """Share of the saliency that the key region holds; half of it left out too much of the evidence
+    (`docs/embedded.md`)."""
     contrast_alpha: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     contrast_beta: float = Field(default=0.1, ge=0, le=1)
     accept: float = Field(default=0.9, ge=0)

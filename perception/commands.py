@@ -21,7 +21,7 @@ def saliency(
     ] = "embedded",
     share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the saliency that the key region holds.")
-    ] = 0.5,
+    ] = 0.9,
     t: Annotated[int, typer.Option(min=0, max=1000, help="Diffusion step of the noise.")] = 500,
     out: Annotated[Path, typer.Option(help="PNG file for the panels.")] = Path("saliency.png"),
     device: Annotated[

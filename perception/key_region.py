@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 
 from catts.records import Record
 
-DEFAULT_SHARE = 0.5
-"""Share of the saliency that a key region holds unless told otherwise."""
+DEFAULT_SHARE = 0.9
+"""Share of the saliency that a key region holds unless told otherwise: most of the evidence."""
 EDGE = 0.5
 """Width of the soft edge around a region's patches, in patches."""
 

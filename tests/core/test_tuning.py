@@ -19,7 +19,7 @@ def test_without_a_card_the_numbers_are_these() -> None:
         "confidence_map": None,
         "noise_t": 500,
         "region": "whole",
-        "region_share": 0.5,
+        "region_share": 0.9,
         "contrast_alpha": 1.0,
         "contrast_beta": 0.1,
         "accept": 0.9,

@@ -153,4 +153,4 @@ async def test_the_shipped_models_look_where_the_shipped_clip_does() -> None:
         trace = await answer(shown.image, shown.question, context=context)
     assert trace.self_check is not None
     (noised,) = trace.self_check.noised
-    assert noised.region == Saliency.load().region(shown.image, shown.question, (), 0.5)
+    assert noised.region == Saliency.load().region(shown.image, shown.question, (), 0.9)
