@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from catts.agents.card import ModelCard, fitted_card, has_card, read_card
-from catts.agents.fingerprint import fingerprint
 from catts.agents.local_spec import DTYPES, check_placing, checkpoint_folder
 from catts.agents.picture_size import limit_pixels
 from catts.agents.readout import read_out_in_float32
 from catts.agents.vocabulary import Vocabulary, read_vocabulary
 from catts.arguments import check_types
 from catts.errors import ModelSpecError
+from catts.fingerprint import fingerprint
 from catts.prompts import PromptSet, load_prompts
 
 _ADAPTER_CONFIG = "adapter_config.json"

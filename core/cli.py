@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,40 +15,24 @@ from catts.evals.shipped.commands import embedded
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
 from catts.evals.tasks.commands import evaluate, harness
+from catts.options import (
+    Base,
+    ClipName,
+    ExpertName,
+    ExpertUrl,
+    Json,
+    Route,
+    Samples,
+    Seed,
+    Where,
+)
+from catts.perception.commands import saliency as show_saliency
 from catts.training.commands import train
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from catts.graph.trace import Trace
-
-Routing = Literal["paper", "planned", "parallel"]
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of an account.")]
-Base = Annotated[
-    str, typer.Option(help="Base model: embedded, a checkpoint's folder, or a hub id org/name.")
-]
-ExpertName = Annotated[
-    str,
-    typer.Option(
-        "--expert",
-        help="Expert: embedded, base (the base model itself), provider:model such as "
-        "google_genai:gemini-3-pro, a checkpoint's folder, or a hub id.",
-    ),
-]
-ExpertUrl = Annotated[
-    str | None,
-    typer.Option(help="Address of an OpenAI-compatible server; --expert then names its model."),
-]
-Samples = Annotated[int, typer.Option(min=1, help="Answers to draw from the base model.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")]
-Route = Annotated[
-    Routing,
-    typer.Option(
-        help="paper: every module in the planner's order; planned: the same with short cuts where "
-        "the vote is clear; parallel: all modules side by side, no planner."
-    ),
-]
 
 app = typer.Typer(
     help="Answer questions about images with a model that knows when it does not know.",
@@ -64,6 +48,7 @@ app.command("eval")(evaluate)
 app.command()(study)
 app.command()(report)
 app.command()(calibrate)
+app.command("saliency")(show_saliency)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 
 
@@ -126,6 +111,8 @@ def ask(
     expert_max_side: Annotated[
         int, typer.Option(min=32, help="Longest side in pixels of what the expert is shown.")
     ] = 2048,
+    region: Where = None,
+    saliency: ClipName = None,
     json: Json = False,
 ) -> None:
     """Answer one question about an image."""
@@ -146,10 +133,13 @@ def ask(
             "seed": seed,
             "expert_max_side": expert_max_side,
         }
-        if max_new_tokens is not None:
-            settings["max_new_tokens"] = max_new_tokens
-        if node_timeout is not None:
-            settings["node_timeout"] = node_timeout
+        given = {
+            "max_new_tokens": max_new_tokens,
+            "node_timeout": node_timeout,
+            "region": region,
+            "saliency": saliency,
+        }
+        settings |= {name: value for name, value in given.items() if value is not None}
         trace = ask_live(
             picture,
             question,
@@ -182,13 +172,14 @@ def ask(
 def demo(
     n: Annotated[int, typer.Option("-n", min=1, help="Questions to ask.")] = 6,
     out: Annotated[Path, typer.Option(help="Folder for pictures and traces.")] = Path("catts-demo"),
+    region: Where = None,
     json: Json = False,
 ) -> None:
     """Ask the embedded models questions of the embedded test stream, and show everything."""
     quiet_loading()
     from catts.evals.demo import run_demo
 
-    summary = run_demo(n, out, quiet=json)
+    summary = run_demo(n, out, quiet=json, **({} if region is None else {"region": region}))
     if json:
         typer.echo(summary.model_dump_json())
 

@@ -33,6 +33,10 @@ class BenchmarkError(InputError):
     """A benchmark's data are not there, cannot be read, hold a malformed row, or have no labels."""
 
 
+class SaliencyError(InputError):
+    """A saliency model is not there, or is of a kind that tells nothing of where it looks."""
+
+
 class CalibrationError(InputError):
     """Validation answers that nothing can be fitted on, or a card that has no place to lie."""
 

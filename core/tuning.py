@@ -1,12 +1,15 @@
 """What is fitted for a model on validation data: its card recommends it, a run may override it."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from catts.calibration import ConfidenceMap, VoteWeight, raw_weight
 from catts.confidence import ConfidenceKind
 from catts.records import Record
+
+Region = Literal["whole", "saliency"]
+"""Where the self-check's noise goes: over the whole picture, or where the question looks in it."""
 
 
 class Tuning(Record):
@@ -22,6 +25,11 @@ class Tuning(Record):
     """Mapping of `confidence_kind` to the probability of being right, fitted on validation data."""
     noise_t: int = Field(default=500, ge=0, le=1000)
     """Diffusion step of the self-check's noised image."""
+    region: Region = "whole"
+    """Where its noise goes; `saliency` needs a CLIP that finds the key region."""
+    region_share: float = Field(default=0.9, gt=0, le=1)
+    """Share of the saliency that the key region holds; half of it left out too much of the evidence
+    (`docs/embedded.md`)."""
     contrast_alpha: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     contrast_beta: float = Field(default=0.1, ge=0, le=1)
     accept: float = Field(default=0.9, ge=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from shutil import which
 from statistics import fmean
+from typing import Any
 
 from PIL.Image import Image
 from rich.console import Console
@@ -80,16 +81,17 @@ class DemoSummary(Record):
     """All traces, for `catts trace`."""
 
 
-def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
+def run_demo(n: int, out: Path, *, quiet: bool = False, **settings: Any) -> DemoSummary:
     """Ask `n` questions of the test stream; write pictures and traces into `out`.
 
     Args:
         n: questions to ask; six show each family once and each grade twice.
         out: folder, made when missing; files of the same names are replaced.
         quiet: print nothing on stdout.
+        **settings: fields of `catts.graph.context.Policy`.
 
     Raises:
-        InputError: `out` cannot be written.
+        InputError: `out` cannot be written, or a setting is unknown or out of range.
     """
     started = time.perf_counter()
     try:
@@ -119,7 +121,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False) -> DemoSummary:
                     tell(what)
 
             asked = []
-            async with open_context(tell=tell) as context:
+            async with open_context(tell=tell, **settings) as context:
                 for index in range(n):
                     shown = example("test", demo_index(index))
                     trace = await answer(

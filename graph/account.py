@@ -15,9 +15,10 @@ from rich.text import Text
 
 from catts.answers import equivalent
 from catts.graph.ledger import tally
-from catts.graph.records import SampleRecord
+from catts.graph.records import NoisedImage, SampleRecord
 from catts.graph.trace import Trace
 from catts.names import PARTS, SOURCES
+from catts.perception.key_region import KeyRegion
 from catts.question import choice_letter
 
 _BAR = 16
@@ -91,9 +92,16 @@ def _modules(trace: Trace) -> Iterator[RenderableType]:
     if trace.reanswer is not None:
         yield _under("re-answer", _completion(trace.reanswer))
     if trace.self_check is not None:
-        noise = ", ".join(f"t = {n.t}, seed {n.seed}" for n in trace.self_check.noised)
+        noise = ", ".join(map(_noise, trace.self_check.noised))
         note = f"{trace.self_check.method.replace('_', ' ')} against noise ({noise})"
         yield _under("self-check", _completion(trace.self_check.sample), note)
+
+
+def _noise(noised: NoisedImage) -> str:
+    told = f"t = {noised.t}, seed {noised.seed}"
+    if isinstance(noised.region, KeyRegion):
+        told += f", in the key region, {noised.region.covered:.0%} of the picture"
+    return told
 
 
 def _route(trace: Trace) -> Iterator[RenderableType]:

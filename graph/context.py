@@ -15,6 +15,7 @@ from catts.arguments import check_types
 from catts.errors import InputError
 from catts.graph.observer import Observer
 from catts.images import ImageStore
+from catts.perception.looker import Looker
 from catts.records import first_problem
 from catts.tuning import Tuning
 
@@ -117,6 +118,8 @@ class Context:
     policy: InstanceOf[Policy] = field(default_factory=Policy)
     images: ImageStore = field(default_factory=ImageStore)
     """Where the questions' digests are looked up."""
+    saliency: Looker | None = None
+    """Finds the key region for the policy's `region="saliency"`; else it is not asked."""
     observer: Observer | None = None
     """Wraps every node, so that an application can record spans of its own."""
     node_timeout: float | None = NODE_TIMEOUT
@@ -127,6 +130,11 @@ class Context:
 
     def __post_init__(self) -> None:
         check_types(type(self), **vars(self))
+        if self.policy.region == "saliency" and self.saliency is None:
+            raise InputError(
+                "region='saliency' needs a CLIP: give saliency, a "
+                "catts.perception.saliency.Saliency, or region='whole'"
+            )
         if self.attempts < 1:
             raise InputError(f"attempts is {self.attempts}: give 1 or more")
         if self.node_timeout is not None and not self.node_timeout > 0:
@@ -139,6 +147,7 @@ class Context:
         expert: Expert,
         *,
         images: ImageStore | None = None,
+        saliency: Looker | None = None,
         observer: Observer | None = None,
         node_timeout: float | None = NODE_TIMEOUT,
         attempts: int = ATTEMPTS,
@@ -149,10 +158,8 @@ class Context:
         Raises:
             InputError: an argument has another type, or a setting is unknown or out of range.
         """
-        card = getattr(engine, "card", None)
-        known = card if isinstance(card, ModelCard) else ModelCard()
         try:
-            policy = Policy.from_card(known, **settings)
+            policy = Policy.from_card(card_of(engine), **settings)
         except ValidationError as error:
             raise InputError(first_problem(error)) from error
         return cls(
@@ -160,6 +167,7 @@ class Context:
             expert=expert,
             policy=policy,
             images=ImageStore() if images is None else images,
+            saliency=saliency,
             observer=observer,
             node_timeout=node_timeout,
             attempts=attempts,
@@ -167,12 +175,17 @@ class Context:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of models, prompts and policy: everything that decides an answer."""
+        """SHA-256 (hex) of models, prompts and policy: everything that decides an answer.
+
+        A saliency model counts where the policy asks for it.
+        """
         parts = {
             "engine": self.engine.fingerprint,
             "expert": self.expert.fingerprint,
             "policy": self.policy.model_dump(mode="json"),
         }
+        if self.saliency is not None and self.policy.region == "saliency":
+            parts["saliency"] = self.saliency.fingerprint
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def for_one_run(self) -> Self:
@@ -183,3 +196,9 @@ class Context:
         """Free the models; calling it twice is harmless."""
         await self.engine.aclose()
         await self.expert.aclose()
+
+
+def card_of(engine: Engine) -> ModelCard:
+    """What is recommended for the engine's model; the defaults for one without a card."""
+    card = getattr(engine, "card", None)
+    return card if isinstance(card, ModelCard) else ModelCard()

@@ -36,7 +36,8 @@ from catts.graph.records import (
 )
 from catts.graph.state import Output, State, Update
 from catts.names import MODULES
-from catts.perception.noise import add_noise, noise_seed
+from catts.perception.key_region import KeyRegion
+from catts.perception.noise import Region, add_noise, noise_seed
 from catts.question import Question
 
 
@@ -127,7 +128,7 @@ async def self_check(state: State, context: Context) -> Work:
                 digest=digest,
                 t=policy.noise_t,
                 size=await context.engine.seen_size(image),
-                region=None,
+                region=await asyncio.to_thread(_region, question, image, context),
                 seed=noise_seed(digest, policy.noise_t),
             )
             for digest, image in zip(question.images, images, strict=True)
@@ -174,8 +175,13 @@ def answer_text(state: Output, answer: str) -> str:
 
 def render(noised: NoisedImage, clean: Image) -> Image:
     """The noised picture that `noised` names, from its clean one (RGB); blocks for the pixels."""
-    region = None if noised.region is None else [noised.region]
-    return add_noise(clean.resize(noised.size, Resampling.BICUBIC), noised.t, noised.seed, region)
+    scaled = clean.resize(noised.size, Resampling.BICUBIC)
+    region: Region | None
+    if isinstance(noised.region, KeyRegion):
+        region = noised.region.mask(*noised.size)
+    else:
+        region = None if noised.region is None else [noised.region]
+    return add_noise(scaled, noised.t, noised.seed, region)
 
 
 def read_samples(
@@ -208,6 +214,14 @@ def _record(sample: Sample, said: str | None, key: str | None, policy: Policy) -
         confidences=sample.confidence,
         weight=None if confidence is None else policy.weight(confidence),
     )
+
+
+def _region(question: Question, image: Image, context: Context) -> KeyRegion | None:
+    """Where the noise goes; None for everywhere."""
+    if context.policy.region == "whole" or context.saliency is None:
+        return None
+    share = context.policy.region_share
+    return context.saliency.region(image, question.text, question.choices, share)
 
 
 async def _images(question: Question, context: Context) -> Sequence[Image]:

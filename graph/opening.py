@@ -24,11 +24,17 @@ from catts.agents.spec import (
 )
 from catts.arguments import check_types
 from catts.errors import InputError
-from catts.graph.context import ATTEMPTS, NODE_TIMEOUT, Context, Policy
+from catts.graph.context import ATTEMPTS, NODE_TIMEOUT, Context, Policy, card_of
 from catts.graph.observer import Observer
 from catts.images import ImageStore
 from catts.names import Role
+from catts.perception.looker import Looker
 from catts.records import first_problem
+
+_NO_CLIP = (
+    "region='saliency' needs a CLIP for your pictures: give saliency, such as "
+    "'ViT-B-32:laion2b_s34b_b79k' or a folder, or region='whole'"
+)
 
 
 @asynccontextmanager
@@ -46,6 +52,7 @@ async def open_context(
     attn_implementation: str | None = None,
     max_pixels: int | None = None,
     images: ImageStore | None = None,
+    saliency: str | Path | Looker | None = None,
     observer: Observer | None = None,
     node_timeout: float | None = NODE_TIMEOUT,
     attempts: int = ATTEMPTS,
@@ -77,6 +84,10 @@ async def open_context(
         max_pixels: largest picture, width times height, that the base model sees: its processor
             scales larger ones down. By default the checkpoint's own.
         images: where pictures are kept; a store with a folder lets another process resume a run.
+        saliency: the CLIP that finds the key region where `region="saliency"` is set or the base's
+            card recommends it: what `catts.perception.clip.load_clip` takes, or a
+            `catts.perception.saliency.Saliency`, which stays the caller's. By default the one that
+            is shipped, for the shipped base; another base has to be given one.
         observer: wraps every node.
         node_timeout: seconds that one attempt of a node may take, its waiting for a turn at an
             engine left out; None for no limit.
@@ -105,6 +116,8 @@ async def open_context(
     }
     check_expert(expert, **asked)
     check_placing(device, dtype)
+    if settings.get("region") == "saliency" and saliency is None and base != "embedded":
+        raise InputError(_NO_CLIP)
     experts = tuple(expert.values()) if isinstance(expert, Mapping) else (expert,)
     local = [e for e in experts if isinstance(e, str | Path) and runs_here(e, expert_url)]
     if isinstance(base, str | Path):
@@ -136,15 +149,28 @@ async def open_context(
         if engine is not base:
             loaded.push_async_callback(engine.aclose)
         panel = panel or await find_expert(engine)
+        looker = saliency if isinstance(saliency, Looker) else None
+        if looker is None and settings.get("region", card_of(engine).region) == "saliency":
+            spec = saliency or ("embedded" if base == "embedded" else None)
+            if spec is not None:
+                said(f"loading the CLIP {spec}")
+                looker = await asyncio.to_thread(_load_looker, spec, device)
         yield Context.of(
             engine,
             panel,
             images=images,
+            saliency=looker,
             observer=observer,
             node_timeout=node_timeout,
             attempts=attempts,
             **settings,
         )
+
+
+def _load_looker(spec: object, device: str | None) -> Looker:
+    from catts.perception.saliency import Saliency
+
+    return Saliency.load(str(spec), device=None if device == "auto" else device)
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

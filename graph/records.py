@@ -7,6 +7,7 @@ from pydantic import Field
 from catts.agents.protocol import Usage
 from catts.confidence import ConfidenceKind
 from catts.names import WORKERS, Module, Step, Worker
+from catts.perception.key_region import KeyRegion
 from catts.records import Record
 
 Rule = Literal[
@@ -109,8 +110,9 @@ class NoisedImage(Record):
     size: tuple[int, int]
     """Width and height in pixels that the clean image is scaled to first: those at which the base
     model sees it, so that t means the same for every image."""
-    region: tuple[int, int, int, int] | None
-    """Left, top, right, bottom in pixels of the scaled image; None for all of it."""
+    region: tuple[int, int, int, int] | KeyRegion | None
+    """Where the noise is: the patches of a key region; left, top, right, bottom in pixels of the
+    scaled image; None for all of it."""
     seed: int
 
 

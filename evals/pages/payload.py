@@ -178,7 +178,7 @@ def _noise(trace: Trace) -> list[str]:
     if trace.self_check is None:
         return []
     return [
-        f"t = {noised.t}, {'key region' if noised.region else 'whole picture'}"
+        f"t = {noised.t}, {'whole picture' if noised.region is None else 'key region'}"
         for noised in trace.self_check.noised
     ]
 

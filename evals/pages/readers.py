@@ -6,6 +6,7 @@ A further kind is one more function here and its suffix in `READERS`.
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from PIL.Image import Resampling
 from pydantic import ValidationError
 
 from catts.errors import ReportError
@@ -17,6 +18,8 @@ from catts.graph.nodes import render
 from catts.graph.records import NoisedImage
 from catts.graph.trace import Trace, read_traces
 from catts.images import load_image
+from catts.perception.key_region import KeyRegion
+from catts.perception.panels import region_map
 from catts.records import first_problem
 
 
@@ -53,13 +56,16 @@ def read_runs(path: Path, images: PictureFolder | None) -> Runs:
         raise ReportError(f"{path} holds no traces; give a file that `catts demo` or a run wrote")
     if images is None:
         return Runs(path.name, tuple(RunCard(str(n), t) for n, t in enumerate(traces, start=1)))
-    most = share_of_budget(sum(len(t.question.images) + len(_noised(t)) for t in traces))
+    most = share_of_budget(
+        sum(len(t.question.images) + len(_noised(t)) + len(_regions(t)) for t in traces)
+    )
     cards = tuple(
         RunCard(
             id=str(number),
             trace=trace,
             pictures=_thumbnails(trace.question.images, images, most),
             noised=_noised_thumbnails(trace, images, most),
+            maps=_region_thumbnails(trace, images, most),
         )
         for number, trace in enumerate(traces, start=1)
     )
@@ -73,13 +79,16 @@ def read_log(path: Path, images: PictureFolder | None) -> Runs:
     from catts.evals.tasks.logs import read_log as read_inspect_log
 
     log = read_inspect_log(path)
-    most = share_of_budget(sum(len(run.pictures) + len(run.noised) for run in log.runs))
+    most = share_of_budget(
+        sum(len(run.pictures) + len(run.noised) + len(run.maps) for run in log.runs)
+    )
     cards = tuple(
         RunCard(
             id=run.item.id if log.epochs == 1 else f"{run.item.id}, epoch {run.epoch}",
             trace=run.trace,
             pictures=tuple(_smaller(picture, most) for picture in run.pictures),
             noised=tuple(_smaller(picture, most, noised=True) for picture in run.noised),
+            maps=tuple(_smaller(picture, most) for picture in run.maps),
             gold=run.item.answer,
             right=run.grades.get("strict"),
             groups=dict(run.item.groups) | _other_grades(run.grades),
@@ -101,6 +110,10 @@ def _noised(trace: Trace) -> tuple[NoisedImage, ...]:
     return () if trace.self_check is None else trace.self_check.noised
 
 
+def _regions(trace: Trace) -> tuple[tuple[NoisedImage, KeyRegion], ...]:
+    return tuple((n, n.region) for n in _noised(trace) if isinstance(n.region, KeyRegion))
+
+
 def _thumbnails(digests: Iterable[str], images: PictureFolder, most: int) -> tuple[bytes, ...]:
     found = (images.get(digest) for digest in digests)
     return tuple(thumbnail(picture, most) for picture in found if picture is not None)
@@ -112,6 +125,16 @@ def _noised_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[
     return tuple(
         thumbnail(render(noised, clean), most, noised=True)
         for noised, clean in found
+        if clean is not None
+    )
+
+
+def _region_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[bytes, ...]:
+    """Where the self-check put the noise, drawn from the clean pictures."""
+    found = ((n, region, images.get(n.digest)) for n, region in _regions(trace))
+    return tuple(
+        thumbnail(region_map(clean.resize(noised.size, Resampling.BICUBIC), region), most)
+        for noised, region, clean in found
         if clean is not None
     )
 

@@ -21,6 +21,7 @@ from catts.agents.protocol import ContrastParams, Sample, SamplingParams
 from catts.agents.replies import ReplyError, parse_critique, parse_vote
 from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.shipped.items import Item
+from catts.perception.key_region import KeyRegion
 from catts.prompts import format_choices
 
 _T = TypeVar("_T")
@@ -90,20 +91,30 @@ class Collection:
         return self._collect(key, max(1, _ROWS // 4 // params.n), ask, title)
 
     def contrasts(
-        self, engine: TransformersEngine, params: ContrastParams, t: int, *, title: str
+        self,
+        engine: TransformersEngine,
+        params: ContrastParams,
+        t: int,
+        *,
+        regions: Sequence[KeyRegion] | None = None,
+        title: str,
     ) -> list[Samples]:
-        """The self-check's answer to each question: whole-image noise at step `t`."""
+        """The self-check's answer to each question: noise at step `t`, everywhere or in regions."""
+        regions_of = [None] * len(self.items) if regions is None else list(regions)
 
         def ask(indices: range) -> list[Samples]:
             contrasts = engine.contrast_many_sync(
                 [self.items[i].question for i in indices],
                 [[self.items[i].example.image] for i in indices],
-                [[self.items[i].noised(t, key_region=False)] for i in indices],
+                [[self.items[i].noised_in(t, regions_of[i])] for i in indices],
                 params,
             )
             return [(contrast.sample,) for contrast in contrasts]
 
         key = ["contrast", engine.fingerprint, str(t), params.model_dump_json()]
+        if regions is not None:
+            places = "\0".join(region.model_dump_json() for region in regions)
+            key.append(hashlib.sha256(places.encode()).hexdigest())
         return self._collect(key, _ROWS // 4, ask, title)
 
     def votes(

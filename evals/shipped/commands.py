@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from catts.evals.need import need_evals
+from catts.evals.need import need_evals, need_saliency
 
 if TYPE_CHECKING:
     from catts.agents.transformers_engine import TransformersEngine
@@ -23,15 +23,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 
 
 class Which(StrEnum):
-    """The two models."""
+    """The models."""
 
     BASE = "base"
     EXPERT = "expert"
+    CLIP = "clip"
 
 
 @embedded.command()
 def train(
-    which: Annotated[Which, typer.Argument(help="The base model or the expert.")],
+    which: Annotated[
+        Which, typer.Argument(help="The base model, the expert, or the CLIP that saliency is from.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run [default: runs/embedded-WHICH].")
     ] = None,
@@ -41,18 +44,20 @@ def train(
 ) -> None:
     """Train a model from nothing; OUT/model is the checkpoint. A killed run resumes."""
     from catts.agents.loading import find_device
+
+    find_device(device)
+    out = out or Path("runs") / f"embedded-{which.value}"
+    if which is Which.CLIP:
+        need_saliency()
+        from catts.embedded.clip_train import train_clip
+
+        typer.echo(str(train_clip(out, seed=seed, device=device, threads=threads)))
+        return
     from catts.embedded.recipes import RECIPES
     from catts.embedded.train import train as run
 
-    find_device(device)
-    folder = run(
-        RECIPES[which.value],
-        out or Path("runs") / f"embedded-{which.value}",
-        seed=seed,
-        device=device,
-        threads=threads,
-    )
-    typer.echo(str(folder))
+    recipe = RECIPES[which.value]
+    typer.echo(str(run(recipe, out, seed=seed, device=device, threads=threads)))
 
 
 @embedded.command()
@@ -144,6 +149,69 @@ def order(
         typer.echo(group)
         for module, gain in modules:
             typer.echo(f"  {module:10} {gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
+
+
+@embedded.command()
+def saliency(
+    model: Annotated[
+        str, typer.Option(help="CLIP: embedded, or what `catts saliency --model` takes.")
+    ] = "embedded",
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/quality"),
+    n: Annotated[int, typer.Option("-n", min=2, help="Questions of the test stream.")] = 2000,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure whether saliency finds the evidence: pointing game, mass inside, key regions.
+
+    OUT gets the table (saliency.md), everything as JSON (saliency.json), and the CLIP's model card
+    (clip.md).
+    """
+    need_saliency()
+    from rich.console import Console
+
+    from catts.evals.shipped.items import load_items
+    from catts.evals.shipped.pointing import measure_pointing
+    from catts.evals.shipped.presentation import rows_table
+    from catts.evals.shipped.report import write_pointing
+    from catts.perception.clip import embedded_clip
+    from catts.perception.saliency import Saliency
+
+    looking = Saliency.load(model, device=device)
+    rows = measure_pointing(looking, load_items("test", n), quiet=json)
+    folder = embedded_clip() if model == "embedded" else Path(model)
+    record = write_pointing(rows, folder, out, n=n)
+    if json:
+        typer.echo(json_module.dumps(record))
+    else:
+        Console().print(rows_table(rows, f"saliency of {looking.clip.name}"))
+
+
+@embedded.command()
+def region(
+    base: Spec = "embedded",
+    expert: Spec = "embedded",
+    model: Annotated[
+        str, typer.Option(help="CLIP: embedded, or what `catts saliency --model` takes.")
+    ] = "embedded",
+    out: Out = Path("runs/quality"),
+    n: Annotated[int, typer.Option("-n", min=36, help="Validation questions.")] = 400,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Compare the self-check's noise on the whole picture with noise in the key region."""
+    need_saliency()
+    from rich.console import Console
+
+    from catts.evals.shipped.presentation import rows_table
+    from catts.evals.shipped.regions import measure_regions
+    from catts.perception.saliency import Saliency
+
+    models = _load(base), _load(expert, "expert")
+    rows = measure_regions(*models, Saliency.load(model), out, n=n, seed=seed, quiet=json)
+    if json:
+        typer.echo(json_module.dumps({"n": n, "rows": [row._asdict() for row in rows]}))
+    else:
+        Console().print(rows_table(rows, "where the self-check's noise goes"))
 
 
 def _load(spec: str, which: Literal["base", "expert"] = "base") -> "TransformersEngine":

@@ -9,6 +9,7 @@ from PIL.Image import Image
 from catts.embedded.scene import Grade
 from catts.embedded.world import Example, Stream, example
 from catts.images import image_digest
+from catts.perception.key_region import KeyRegion
 from catts.perception.noise import add_noise, noise_seed
 from catts.question import Question
 
@@ -36,6 +37,12 @@ class Item:
         image = self.example.image
         seed = noise_seed(self.question.images[0], t)
         return add_noise(image, t, seed, self.example.evidence if key_region else None)
+
+    def noised_in(self, t: int, region: KeyRegion | None) -> Image:
+        """The picture at diffusion step `t`, noised in a key region or everywhere; same noise."""
+        image = self.example.image
+        seed = noise_seed(self.question.images[0], t)
+        return add_noise(image, t, seed, None if region is None else region.mask(*image.size))
 
 
 def load_items(stream: Stream, n: int, *, start: int = 0, grade: Grade | None = None) -> list[Item]:

@@ -15,16 +15,7 @@ _COLUMNS = ("measure", "value", "95 % interval", "n", "bar", "met")
 
 
 def quality_table(quality: Quality) -> Group:
-    """The rows, a section for each group, bars that are missed in red."""
-    table = Table(title="embedded models", title_justify="left")
-    for column in _COLUMNS:
-        table.add_column(column, justify="right" if column in ("value", "n") else "left")
-    for group, rows in groupby(quality.rows, key=lambda r: r.group):
-        table.add_section()
-        table.add_row(f"[bold]{group}[/bold]")
-        for row in rows:
-            style = {True: "green", False: "red", None: ""}[row.met]
-            table.add_row(*_cells(row), style=style)
+    """The rows as a table, and the noise curve."""
     curve = Table(title=f"key-region noise, validation; t* = {quality.t_star}")
     for column in (
         "t",
@@ -37,7 +28,21 @@ def quality_table(quality: Quality) -> Group:
         curve.add_column(column, justify="right")
     for point in quality.curve:
         curve.add_row(str(point.t), *(f"{v:.3f}" for v in point[1:]))
-    return Group(table, curve)
+    return Group(rows_table(quality.rows, "embedded models"), curve)
+
+
+def rows_table(rows: Sequence[Row], title: str) -> Table:
+    """The rows, a section for each group, bars that are missed in red."""
+    table = Table(title=title, title_justify="left")
+    for column in _COLUMNS:
+        table.add_column(column, justify="right" if column in ("value", "n") else "left")
+    for group, members in groupby(rows, key=lambda r: r.group):
+        table.add_section()
+        table.add_row(f"[bold]{group}[/bold]")
+        for row in members:
+            style = {True: "green", False: "red", None: ""}[row.met]
+            table.add_row(*_cells(row), style=style)
+    return table
 
 
 def quality_markdown(rows: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: tables, a plot, JSON, and the checkpoints' model cards."""
+"""What measurements leave behind: tables, a plot, JSON, and the checkpoints' model cards."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -98,6 +98,65 @@ On the test stream, 95 % bootstrap intervals clustered by question, samples at t
 top_p 1. What `catts.json` recommends was chosen on the validation stream by `catts embedded fit`.
 
 {quality_markdown(kept)}"""
+
+
+def write_pointing(rows: Sequence[Row], folder: Path, out: Path, *, n: int) -> dict[str, Any]:
+    """Write saliency.json and saliency.md into `out`, and clip.md, the CLIP's model card.
+
+    Args:
+        rows: measured by `catts.evals.shipped.pointing.measure_pointing`.
+        folder: the CLIP's; without a recipe there is no card.
+        out: made where it is missing.
+        n: questions of the test stream that were measured.
+
+    Returns:
+        What saliency.json holds.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    record = {"n": n, "rows": [row._asdict() for row in rows]}
+    (out / "saliency.json").write_text(f"{json.dumps(record, indent=1)}\n", "utf-8")
+    (out / "saliency.md").write_text(quality_markdown(rows), "utf-8")
+    if (folder / "recipe.json").is_file():
+        (out / "clip.md").write_text(_clip_readme(folder, rows, n), "utf-8")
+    return record
+
+
+def _clip_readme(folder: Path, rows: Sequence[Row], n: int) -> str:
+    recipe = json.loads((folder / "recipe.json").read_text("utf-8"))
+    told = "\n".join(f"| {key} | {_told(value)} |" for key, value in recipe.items())
+    return f"""---
+license: apache-2.0
+library_name: open_clip
+pipeline_tag: zero-shot-image-classification
+---
+
+# embedded-clip
+
+The CLIP of the embedded world: a question goes in beside a picture, and where it looks comes out
+(`catts.perception.saliency`). A real `open_clip` model in half precision with its own configuration
+(`open_clip_config.json`) and tokenizer. It knows 112 x 112 pictures of its world, and the words of
+the questions asked about them, and nothing else.
+
+## Recipe
+
+    catts embedded train clip --seed {recipe["seed"]} --threads 1
+
+Boards of the training stream, each with a twin in which one thing differs; two texts for each,
+its question (some with an answer behind it) and a caption; for every pair of the batch, whether
+the text is true of the picture and which patches show what it speaks of. So its patches are aligned
+with texts, and saliency asks each of them.
+
+| | |
+|---|---|
+{told}
+
+## Numbers
+
+    catts embedded saliency -n {n}
+
+On the test stream, 95 % bootstrap intervals by question.
+
+{quality_markdown(rows)}"""
 
 
 def _told(value: object) -> str:

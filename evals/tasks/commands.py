@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from catts.options import ClipName, Where
+
 if TYPE_CHECKING:
     from catts.evals.tasks.outcome import Outcome
 
@@ -35,6 +37,8 @@ def evaluate(
     routing: Annotated[Routing, typer.Option(help="See catts ask.")] = "planned",
     samples: Annotated[int, typer.Option(min=1, help="Answers to draw for each question.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto, of local models.")] = None,
+    region: Where = None,
+    saliency: ClipName = None,
     log_dir: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +70,8 @@ def evaluate(
         "seed": seed,
         "expert_url": expert_url,
         "device": device,
+        "region": region,
+        "saliency": saliency,
     }
     outcome: Outcome = run_task(
         task,

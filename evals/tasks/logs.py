@@ -36,6 +36,8 @@ class LoggedRun:
     """Thumbnails of the question's pictures, as the transcript shows them."""
     noised: tuple[bytes, ...]
     """The same of what the self-check saw."""
+    maps: tuple[bytes, ...] = ()
+    """The same of where its noise went, for runs that looked for a key region."""
 
 
 @dataclass(frozen=True)
@@ -93,4 +95,5 @@ def _logged(sample: EvalSample, path: Path) -> LoggedRun:
         grades={name: score.value == "C" for name, score in (sample.scores or {}).items()},
         pictures=shown.clean,
         noised=shown.noised,
+        maps=shown.maps,
     )

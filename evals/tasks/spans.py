@@ -10,19 +10,22 @@ from typing import Any
 from inspect_ai.event import Event, InfoEvent
 from inspect_ai.log import transcript
 from inspect_ai.util import span
-from PIL.Image import Image
+from PIL.Image import Image, Resampling
 from pydantic import BaseModel
 
 from catts.evals.small_picture import data_uri, thumbnail
 from catts.graph.ledger import Ballot
 from catts.graph.nodes import render
 from catts.graph.records import ContrastRecord, Decision, NodeRun, SampleRecord
+from catts.perception.key_region import KeyRegion
+from catts.perception.panels import region_map
 
 MOST = 40_000
 """Bytes of a picture in a transcript."""
 
 _SOURCE = "catts"
 _NOISED = "noised picture"
+_REGION = "key region"
 _SHOWN = re.compile(
     r"(?P<caption>[^\n]+)\n\n!\[[^\n]+\]\(data:image/\w+;base64,(?P<data>[^\n)]+)\)"
 )
@@ -55,6 +58,10 @@ class TranscriptObserver:
                 transcript().info(told.facts, source=_SOURCE)
             if told.checked is not None:
                 for noised, picture in zip(told.checked.noised, self._pictures, strict=True):
+                    if isinstance(noised.region, KeyRegion):
+                        covered = f"{noised.region.covered:.0%} of the picture"
+                        clean = picture.resize(noised.size, Resampling.BICUBIC)
+                        show_picture(f"{_REGION}, {covered}", region_map(clean, noised.region))
                     caption = f"{_NOISED}, t = {noised.t}"
                     show_picture(caption, render(noised, picture), noised=True)
 
@@ -87,18 +94,21 @@ class Pictures:
     """The question's pictures, in its order."""
     noised: tuple[bytes, ...] = ()
     """What the self-check saw of them."""
+    maps: tuple[bytes, ...] = ()
+    """Where it put the noise, for runs that looked for a key region."""
 
 
 def pictures_of(events: Iterable[Event]) -> Pictures:
     """What `show_picture` put into a transcript, whose attachments are resolved."""
-    found: dict[bool, list[bytes]] = {False: [], True: []}
+    found: dict[str, list[bytes]] = {"": [], _NOISED: [], _REGION: []}
     for event in events:
         if not (isinstance(event, InfoEvent) and event.source == _SOURCE):
             continue
         shown = _SHOWN.fullmatch(event.data) if isinstance(event.data, str) else None
         if shown is not None:
-            found[shown["caption"].startswith(_NOISED)].append(b64decode(shown["data"]))
-    return Pictures(tuple(found[False]), tuple(found[True]))
+            kind = next(k for k in (_NOISED, _REGION, "") if shown["caption"].startswith(k))
+            found[kind].append(b64decode(shown["data"]))
+    return Pictures(tuple(found[""]), tuple(found[_NOISED]), tuple(found[_REGION]))
 
 
 def _fact(value: object) -> Any:

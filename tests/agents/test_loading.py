@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from catts.agents.card import ModelCard, write_card
-from catts.agents.fingerprint import fingerprint
 from catts.agents.loading import LoadedModel, PromptMismatchWarning, load_model
 from catts.agents.picture_size import limit_pixels, seen_size
 from catts.agents.protocol import Sample, SamplingParams
 from catts.agents.transformers_engine import TransformersEngine
 from catts.errors import InputError, ModelSpecError
+from catts.fingerprint import fingerprint
 from catts.prompts import load_prompts
 
 

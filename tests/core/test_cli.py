@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catts import cli
+from catts import cli, options
 from catts.question import Question
 
 
@@ -162,7 +162,13 @@ def test_broken_trace_file(run, tmp_path):
 def test_routings_are_the_graph_s():
     from catts.graph.context import Routing
 
-    assert cli.Routing == Routing
+    assert options.Routing == Routing
+
+
+def test_regions_are_the_graph_s():
+    from catts.tuning import Region
+
+    assert options.Region == Region
 
 
 @pytest.mark.parametrize("json", [(), ("--json",)])

@@ -18,6 +18,8 @@ def test_without_a_card_the_numbers_are_these() -> None:
         "vote_weight": "raw",
         "confidence_map": None,
         "noise_t": 500,
+        "region": "whole",
+        "region_share": 0.9,
         "contrast_alpha": 1.0,
         "contrast_beta": 0.1,
         "accept": 0.9,
@@ -30,6 +32,8 @@ def test_without_a_card_the_numbers_are_these() -> None:
     [
         ("max_new_tokens", (1, 10_000), (0, -1)),
         ("noise_t", (0, 1000), (-1, 1001)),
+        ("region", ("whole", "saliency"), ("box",)),
+        ("region_share", (0.1, 1.0), (0.0, 1.1)),
         ("contrast_alpha", (0.0, 3.0), (-0.01,)),
         ("contrast_beta", (0.0, 1.0), (-0.01, 1.01)),
         ("accept", (0.0, math.inf), (-0.01,)),

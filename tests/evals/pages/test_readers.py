@@ -4,10 +4,12 @@ import pytest
 
 from catts.errors import ReportError, TraceError
 from catts.evals.pages.cards import Runs
+from catts.evals.pages.payload import detail
 from catts.evals.pages.pictures import PictureFolder
 from catts.evals.pages.readers import read
 from catts.graph.trace import write_traces
-from catts.images import ImageStore
+from catts.images import ImageStore, load_image
+from catts.perception.key_region import KeyRegion
 
 
 async def test_traces(tmp_path, asked):
@@ -30,6 +32,27 @@ async def test_traces_with_their_pictures(tmp_path, asked, picture):
     assert len(card.pictures) == len(card.noised) == 1
     assert card.pictures != card.noised
     assert runs.missing == 0
+
+
+async def test_a_run_that_looked_for_a_key_region_shows_it(tmp_path, asked, picture):
+    trace = await asked("One?")
+    (noised,) = trace.self_check.noised
+    region = KeyRegion(grid=(2, 3), patches=(0,))
+    check = trace.self_check.model_copy(
+        update={"noised": (noised.model_copy(update={"region": region}),)}
+    )
+    looked = trace.model_copy(update={"self_check": check})
+    write_traces(tmp_path / "traces.jsonl", [looked, trace])
+    ImageStore(tmp_path / "images").put(picture)
+    runs = read(tmp_path / "traces.jsonl", PictureFolder(tmp_path / "images"))
+    assert isinstance(runs, Runs)
+    with_region, without = runs.cards
+    (shown,) = with_region.maps
+    assert load_image(shown).size == picture.size
+    assert shown not in (*with_region.pictures, *with_region.noised)
+    assert without.maps == ()
+    assert detail(with_region, {})["noise"] == [f"t = {noised.t}, key region"]
+    assert detail(without, {})["noise"] == [f"t = {noised.t}, whole picture"]
 
 
 async def test_pictures_that_are_not_there_are_counted(tmp_path, asked):

@@ -52,6 +52,12 @@ def _is_hub_snapshot(folder: Path) -> bool:
     return named and _COMMIT.fullmatch(folder.name) is not None
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's content, computed once as long as the file is not changed."""
+    stat = path.stat()
+    return _file_digest(path, stat.st_size, stat.st_mtime_ns)
+
+
 @lru_cache(maxsize=1024)
 def _file_digest(path: Path, size: int, modified: int) -> str:
     """Digest of a file's content; size and time of change are there to key the cache."""
