@@ -51,7 +51,8 @@ def killed_run(folder: Path, rng: random.Random) -> None:
                 break
         time.sleep(0.05)
     time.sleep(rng.random())
-    os.kill(run.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(run.pid, signal.SIGKILL)
     run.wait()
 
 
