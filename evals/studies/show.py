@@ -1,5 +1,6 @@
 """A study as people look at it: a table for the terminal, markdown for documents, a plot."""
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import groupby
@@ -16,6 +17,9 @@ from catts.evals.studies.setting import Setting
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_ACROSS = 3
+"""Panels beside each other in a plot."""
 
 
 def as_table(result: StudyResult) -> Table:
@@ -65,10 +69,12 @@ def plot(result: StudyResult, path: Path) -> None:
     for name in result.curves:
         panel, _, curve = name.rpartition(": ")
         panels.setdefault(panel, []).append(curve)
-    height = 4.2 if panels else 1.5 + 0.25 * len(result.lines)
-    figure = Figure(figsize=(7 * max(1, len(panels)), height), layout="constrained", dpi=130)
+    across = min(_ACROSS, max(1, len(panels)))
+    down = max(1, math.ceil(len(panels) / across))
+    height = 4.2 * down if panels else 1.5 + 0.25 * len(result.lines)
+    figure = Figure(figsize=(7 * across, height), layout="constrained", dpi=130)
     for number, (panel, curves) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(1, len(panels), number, title=panel)
+        axes = figure.add_subplot(down, across, number, title=panel)
         for place, curve in enumerate(curves):
             points = result.curves[f"{panel}: {curve}" if panel else curve]
             _draw(axes, curve, points, f"C{place % 10}", "osD^v"[place // 10 % 5])
