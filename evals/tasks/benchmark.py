@@ -1,8 +1,9 @@
 """What Inspect costs: the same questions through its harness and in a plain loop, in one run.
 
-Both arms do the whole of an evaluation: load the models, answer every question by the graph with
-the same settings and as many questions under way, and grade the answers. In each repeat they take
-turns, so both meet the same machine, and Inspect's time is compared with the loop's of that repeat.
+Both arms do the whole of an evaluation but for loading the models: they draw the questions, answer
+each by the graph with the same settings and as many questions under way, and grade the answers. In
+each repeat they take turns, so both meet the same machine, and Inspect's time is compared with the
+loop's of that repeat.
 """
 
 import asyncio
@@ -20,8 +21,10 @@ from catts.evals.asking import Asking
 from catts.evals.benchmarks.embedded import load_embedded
 from catts.evals.graders.grade import voted_answer
 from catts.evals.graders.strict import judge
-from catts.evals.tasks.models import model_settings
+from catts.evals.tasks.models import OPENED, model_settings
 from catts.evals.tasks.running import run_task
+from catts.evals.tasks.samples import loaded_benchmark
+from catts.graph.blocking import block_on
 from catts.graph.opening import open_context
 from catts.records import Record
 
@@ -71,9 +74,9 @@ def run_harness_benchmark(
     for repeat in range(repeats + 1):
         asked = questions if repeat else _FIRST
         settings = {"seed": seed + max(0, repeat - 1)}
-        loop, loop_right = _timed(lambda: _plain(asked, at_once, settings))  # noqa: B023
+        loop, loop_right = _plain(asked, at_once, settings)
         advance(2 * repeat + 1, 2 * repeats + 2)
-        task, task_right = _timed(lambda: _inspected(asked, at_once, settings))  # noqa: B023
+        task, task_right = _inspected(asked, at_once, settings)
         advance(2 * repeat + 2, 2 * repeats + 2)
         if repeat:
             plain.append(loop)
@@ -112,32 +115,33 @@ def _spread(value: float, ends: tuple[float, float], digits: int) -> str:
     return f"{value:.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
 
 
-def _timed(work: Callable[[], int]) -> tuple[float, int]:
-    started = time.perf_counter()
-    right = work()
-    return time.perf_counter() - started, right
+def _plain(questions: int, at_once: int, settings: dict[str, Any]) -> tuple[float, int]:
+    """Seconds of the loop, its models loaded, and how many answers were right."""
 
-
-def _plain(questions: int, at_once: int, settings: dict[str, Any]) -> int:
-    """How many of the questions the loop has right."""
-
-    async def ask() -> int:
-        items = load_embedded("test", questions).items
+    async def ask() -> tuple[float, int]:
         async with open_context(**model_settings(settings)) as context:
+            started = time.perf_counter()
+            items = load_embedded("test", questions).items
             asking = Asking(items, context, concurrency=at_once, quiet=True)
             traces = await asking.traces("")
-        return sum(
-            judge(item, voted_answer(item, trace.answer, trace.answer_text)).right
-            for item, trace in zip(items, traces, strict=True)
-        )
+            right = sum(
+                judge(item, voted_answer(item, trace.answer, trace.answer_text)).right
+                for item, trace in zip(items, traces, strict=True)
+            )
+            return time.perf_counter() - started, right
 
     return asyncio.run(ask())
 
 
-def _inspected(questions: int, at_once: int, settings: dict[str, Any]) -> int:
+def _inspected(questions: int, at_once: int, settings: dict[str, Any]) -> tuple[float, int]:
+    """The same through Inspect."""
+    block_on(OPENED.get(model_settings(settings)))
+    loaded_benchmark.cache_clear()  # the loop draws its questions anew, too
     with tempfile.TemporaryDirectory(prefix="catts-bench-") as folder:
+        started = time.perf_counter()
         outcome = run_task(
             "embedded", data=None, split=None, limit=questions, epochs=1, max_samples=at_once,
             skip_malformed=False, log_dir=Path(folder), quiet=True, settings=settings,
         )  # fmt: skip
-    return round(outcome.scores["strict"]["accuracy"] * questions)
+        seconds = time.perf_counter() - started
+    return seconds, round(outcome.scores["strict"]["accuracy"] * questions)
