@@ -12,20 +12,11 @@ other. Muon for the matrices of the blocks, AdamW for the rest, as for the other
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -43,7 +34,15 @@ from catts.embedded.drawing import CELL, GRID, SIDE
 from catts.embedded.fast_linear import use_bfloat16_products
 from catts.embedded.machine import prepare
 from catts.embedded.scene import Grade
-from catts.errors import InputError
+from catts.embedded.training_steps import (
+    append_log,
+    descend,
+    load_state,
+    muon_and_adamw,
+    progress_of_steps,
+    save_state,
+    schedule,
+)
 
 _COLUMNS = SIDE // PATCH
 CELL_OF_PATCH = [
@@ -122,15 +121,7 @@ class _Run:
 
     def learn(self) -> None:
         """All steps that are left."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[state]}"),
-        )
-        with Progress(*columns) as progress:
+        with progress_of_steps() as progress:
             bar = progress.add_task("pairs", total=self.recipe.steps, completed=self.done, state="")
             while self.done < self.recipe.steps:
                 facts = self._step()
@@ -138,8 +129,7 @@ class _Run:
                 shown = " ".join(f"{name} {value:.3f}" for name, value in facts.items())
                 progress.update(bar, completed=self.done, state=shown)
                 if self.done % 50 == 0:
-                    with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                        log.write(json.dumps({"step": self.done, **facts}) + "\n")
+                    append_log(self.out, {"step": self.done, **facts})
                 if self.done % self.checkpoint_every == 0:
                     self._save()
 
@@ -159,15 +149,9 @@ class _Run:
 
     def resume(self) -> None:
         """Continue from the last checkpoint when there is one."""
-        path = self.out / "state.pt"
-        if not path.is_file():
+        state = load_state(self.out, self._identity(), self.device, decides="recipe or seed")
+        if state is None:
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["run"] != self._identity():
-            raise InputError(
-                f"{self.out} holds a run of another recipe or seed; give another folder, or "
-                "delete this one"
-            )
         self.model.load_state_dict(state["model"])
         self.patch_bias.data.copy_(state["patch_bias"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
@@ -176,20 +160,11 @@ class _Run:
 
     def _step(self) -> dict[str, float]:
         recipe = self.recipe
-        rising = min(1.0, (self.done + 1) / recipe.warmup)
-        falling = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.done / recipe.steps))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * rising * falling
+        schedule(self.optimizers, self.done, recipe.steps, recipe.learning_rate, recipe.warmup)
         start = self.done * recipe.boards
         pairs = draw_pairs(range(start, start + recipe.boards), recipe.grades, self.seed)
         whole, patches, right = self._losses(pairs)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        (whole + recipe.local * patches).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
+        descend(self.optimizers, self.model, whole + recipe.local * patches)
         return {"loss": whole.item(), "patches": patches.item(), "twins_told_apart": right}
 
     def _losses(self, pairs: Pairs) -> tuple[Tensor, Tensor, float]:
@@ -227,9 +202,7 @@ class _Run:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "done": self.done,
         }
-        part = self.out / "state.pt.part"
-        torch.save(state, part)
-        part.replace(self.out / "state.pt")
+        save_state(self.out, state)
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         matrices: list[nn.Parameter] = []
@@ -238,10 +211,7 @@ class _Run:
             inner = parameter.dim() == 2 and "resblocks" in name
             (matrices if inner else others).append(parameter)
         decay = self.recipe.weight_decay
-        return [
-            torch.optim.Muon(matrices, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.01),
-        ]
+        return muon_and_adamw(matrices, others, decay=decay, others_decay=0.01)
 
 
 def _told_apart(logits: Tensor, true: Tensor) -> float:

@@ -10,20 +10,12 @@ A killed run continues from its last checkpoint with the same batches.
 """
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 from torch import nn
 
 from catts.agents.card import ModelCard, write_card
@@ -35,7 +27,15 @@ from catts.embedded.fast_linear import use_bfloat16_products
 from catts.embedded.machine import prepare
 from catts.embedded.processor import build_processor
 from catts.embedded.recipes import Recipe
-from catts.errors import InputError
+from catts.embedded.training_steps import (
+    append_log,
+    descend,
+    load_state,
+    muon_and_adamw,
+    progress_of_steps,
+    save_state,
+    schedule,
+)
 from catts.prompts import PromptSet, load_prompts
 
 PROMPT_SET = "embedded"
@@ -81,15 +81,7 @@ def train(
     run.resume()
     if (out / "model").is_dir():
         return out / "model"
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[state]}"),
-    )
-    with Progress(*columns) as progress:
+    with progress_of_steps() as progress:
         run.see(progress)
         run.learn(progress)
     return run.finish()
@@ -143,7 +135,7 @@ class _Run:
         grid = torch.tensor([[1, 2 * GRID, 2 * GRID]] * self.recipe.vision_batch)
         while self.seen < self.recipe.vision_steps:
             batch = self.curriculum.vision(self.seen)
-            self._schedule(self.seen, self.recipe.vision_steps, 1e-3, 20)
+            schedule(self.optimizers, self.seen, self.recipe.vision_steps, 1e-3, 20)
             out = visual(batch.pixels.to(self.device), grid_thw=grid.to(self.device))
             logits, places = self.head(out.pooler_output).split((CELL_CLASSES, CELLS), dim=-1)
             labels = batch.labels.to(self.device)
@@ -168,8 +160,12 @@ class _Run:
         self.model.train()
         smooth = None
         while self.learned < self.recipe.steps:
-            self._schedule(
-                self.learned, self.recipe.steps, self.recipe.learning_rate, self.recipe.warmup
+            schedule(
+                self.optimizers,
+                self.learned,
+                self.recipe.steps,
+                self.recipe.learning_rate,
+                self.recipe.warmup,
             )
             batch = {k: v.to(self.device) for k, v in self.curriculum.lessons(self.learned).items()}
             loss = lesson_loss(self.model, batch)
@@ -214,15 +210,11 @@ class _Run:
 
     def resume(self) -> None:
         """Continue from the last checkpoint when there is one."""
-        path = self.out / "state.pt"
-        if not path.is_file():
+        state = load_state(
+            self.out, self._identity(), self.device, decides="recipe, seed or prompt set"
+        )
+        if state is None:
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["run"] != self._identity():
-            raise InputError(
-                f"{self.out} holds a run of another recipe, seed or prompt set; "
-                "give another folder, or delete this one"
-            )
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
         self.seen, self.learned = state["seen"], state["learned"]
@@ -244,9 +236,7 @@ class _Run:
             "seen": self.seen,
             "learned": self.learned,
         }
-        part = self.out / "state.pt.part"
-        torch.save(state, part)
-        part.replace(self.out / "state.pt")
+        save_state(self.out, state)
 
     def _vision_optimizers(self) -> list[torch.optim.Optimizer]:
         parameters = [*self.model.model.visual.parameters(), *self.head.parameters()]
@@ -261,25 +251,10 @@ class _Run:
         for parameter in self.model.parameters():
             inner = parameter.dim() == 2 and parameter is not embedding
             (matrices if inner else others).append(parameter)
-        return [
-            torch.optim.Muon(matrices, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=decay),
-        ]
-
-    def _schedule(self, step: int, steps: int, peak: float, warmup: int) -> None:
-        rising = min(1.0, (step + 1) / warmup)
-        falling = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = peak * rising * falling
+        return muon_and_adamw(matrices, others, decay=decay, others_decay=decay)
 
     def _step(self, loss: torch.Tensor) -> None:
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
+        descend(self.optimizers, self.model, loss)
 
     def _report(
         self,
@@ -293,8 +268,7 @@ class _Run:
         shown = " ".join(f"{k} {v:.3f}" for k, v in extra.items())
         progress.update(bar, completed=step, state=f"loss {loss:.3f} {shown}")
         if step % 50 == 0:
-            with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps({"stage": stage, "step": step, "loss": loss, **extra}) + "\n")
+            append_log(self.out, {"stage": stage, "step": step, "loss": loss, **extra})
         if step % self.checkpoint_every == 0:
             self._save()
 
