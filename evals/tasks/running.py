@@ -73,6 +73,7 @@ def run_task(
         card = getattr(context.engine, "card", None)
         seen = overlap(card, items) if isinstance(card, ModelCard) else 0
         made.metadata |= {_ASKED: asked, CHOSEN_ON: seen}
+        begun = bool(list_eval_logs(str(folder)))
         total, written = len(made.dataset) * epochs, _written(folder)
         with _told(name, total, written, quiet=quiet):
             _, logs = eval_set(
@@ -94,7 +95,8 @@ def run_task(
     if not logs:
         raise CattsError(f"the run in {folder} ended without a result; look at its log")
     path = path_of(logs[0].location)
-    make_whole(path)
+    if begun:
+        make_whole(path)
     outcome = outcome_of(name, read_eval_log(str(path), header_only=True))
     if outcome.complete:
         _remove_others(folder, path)
