@@ -62,12 +62,13 @@ def open_dataset(path: str, *, quiet: bool = False) -> DatasetSource:
     Raises:
         InputError: it cannot be loaded, has no single split to train on, or a row cannot be used.
     """
+    if not Path(path).exists() and path.count("/") != 1:
+        raise InputError(f"data: no folder at {path}; check the path, or give a hub id org/name")
     try:
         # only what lies in the folder is read: no loading script runs
         found = load_dataset(path, download_config=DownloadConfig(max_retries=2))
     except Exception as error:
-        where = "there is such a folder" if Path(path).exists() else "neither folder nor hub id"
-        raise InputError(f"data: {path} cannot be loaded ({where}): {error}") from error
+        raise InputError(f"data: {path} cannot be loaded: {error}") from error
     if isinstance(found, DatasetDict):
         splits = list(found)
         chosen = "train" if "train" in splits else splits[0] if len(splits) == 1 else None

@@ -41,10 +41,9 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     prepare(run.threads)
     set_seed(config.seed)
     base = model.model_name_or_path or "embedded"
-    folder = embedded_folder("base") if base == "embedded" else Path(base)
     source = source_of(run, quiet=config.disable_tqdm)
     loaded = load_model(
-        folder if folder.exists() else base,
+        embedded_folder("base") if base == "embedded" else base,
         device="cpu" if config.use_cpu else None,
         dtype=model.dtype,
         attn_implementation=model.attn_implementation,

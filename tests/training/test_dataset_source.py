@@ -71,5 +71,9 @@ def test_a_missing_column_and_a_missing_folder(tmp_path: Path) -> None:
     Dataset.from_dict({"question": ["a"], "answer": ["b"]}).to_parquet(folder / "train.parquet")
     with pytest.raises(InputError, match="has no column image; it has question, answer"):
         open_dataset(str(folder), quiet=True)
+    for nowhere in (str(tmp_path / "nowhere"), "nowhere"):
+        with pytest.raises(InputError, match=r"no folder at .*nowhere; check the path"):
+            open_dataset(nowhere, quiet=True)
+    (folder / "train.parquet").write_bytes(b"PAR1 cut off")
     with pytest.raises(InputError, match="cannot be loaded"):
-        open_dataset(str(tmp_path / "nowhere"), quiet=True)
+        open_dataset(str(folder), quiet=True)
