@@ -87,6 +87,20 @@ def cluster_bootstrap(
     Raises:
         ValueError: there is no row, or the statistic is undefined on the data.
     """
+    estimate, draws = resamples(clusters, statistic, n_boot=n_boot, seed=seed)
+    return interval_of(estimate, draws, level, reflected=reflected)
+
+
+def resamples(
+    clusters: Sequence[ArrayLike], statistic: Statistic, *, n_boot: int, seed: int
+) -> tuple[float, FloatArray]:
+    """A statistic of all rows, and of each resample of the clusters, shape (n_boot,).
+
+    Which clusters a resample draws depends on their number and the seed alone.
+
+    Raises:
+        ValueError: there is no row.
+    """
     parts = [np.asarray(c, dtype=np.float64) for c in clusters]
     sizes = np.array([len(part) for part in parts])
     if not sizes.sum():
@@ -97,8 +111,7 @@ def cluster_bootstrap(
         statistic(rows, np.repeat(drawn, sizes, axis=1))
         for drawn in _multiplicities(len(parts), len(rows), n_boot, seed)
     ]
-    values = np.concatenate(draws)
-    return _interval(estimate, 2 * estimate - values if reflected else values, level)
+    return estimate, np.concatenate(draws)
 
 
 def paired_difference(
@@ -135,7 +148,7 @@ def paired_difference(
 
     estimate = float(difference(np.ones((1, len(first))))[0])
     draws = [difference(d) for d in _multiplicities(len(first), len(first), n_boot, seed)]
-    return _interval(estimate, np.concatenate(draws), level)
+    return interval_of(estimate, np.concatenate(draws), level)
 
 
 def auroc(scores: ArrayLike, right: ArrayLike) -> float:
@@ -266,11 +279,19 @@ def _multiplicities(clusters: int, width: int, n_boot: int, seed: int) -> Iterat
         yield counts.reshape(size, clusters).astype(np.float64)
 
 
-def _interval(estimate: float, draws: FloatArray, level: float) -> Interval:
+def interval_of(
+    estimate: float, draws: FloatArray, level: float = 0.95, *, reflected: bool = False
+) -> Interval:
+    """The quantiles of what a statistic was on resamples; `reflected` as in `cluster_bootstrap`.
+
+    Raises:
+        ValueError: the statistic is undefined on the data.
+    """
     if math.isnan(estimate):
         raise ValueError("the statistic is undefined on these data")
     tail = (1 - level) / 2
-    low, high = np.nanquantile(draws, (tail, 1 - tail))
+    values = 2 * estimate - draws if reflected else draws
+    low, high = np.nanquantile(values, (tail, 1 - tail))
     return Interval(estimate, float(low), float(high))
 
 

@@ -25,6 +25,8 @@ class Name(StrEnum):
     PEERS = "peers"
     COST = "cost"
     CALIBRATION = "calibration"
+    CDRL = "cdrl"
+    LADDER = "ladder"
 
 
 def study(
@@ -35,7 +37,8 @@ def study(
             "of samples. probing: accuracy and confidence as the picture is noised. weights: a "
             "grid of tau1, tau2, tau3. peers: other ways to spend the same samples. cost: tokens, "
             "expert calls and seconds of each routing. calibration: whether its confidence can be "
-            "believed, on clean and on noised pictures."
+            "believed, on clean and on noised pictures. cdrl: what training has changed of it. "
+            "ladder: one answer, majority, CA-TTS, before and after training."
         ),
     ],
     task: Annotated[
@@ -57,9 +60,14 @@ def study(
         str | None, typer.Option(help="Address of an OpenAI-compatible server; see catts ask.")
     ] = None,
     calibrated_base: Annotated[
-        str | None,
-        typer.Option(help="Ablation, calibration: a second base, such as one trained with CDRL."),
+        list[str] | None,
+        typer.Option(
+            help="Ablation, calibration, cdrl, ladder: a further base, such as one trained with "
+            "CDRL. May be given again; as LABEL=SPEC those of one label are seeds of one training "
+            "to cdrl and ladder, which compare the first label with the others."
+        ),
     ] = None,
+    t: Annotated[int, typer.Option("--t", min=1, max=999, help="Cdrl: the noise step.")] = 700,
     samples: Annotated[
         int, typer.Option(min=1, help="Answers to draw for each question; not of scaling.")
     ] = 8,
@@ -83,10 +91,13 @@ def study(
 ) -> None:
     """Measure the method: a table with intervals, written as JSON, markdown and plot."""
     from catts.evals.need import need_evals
-    from catts.evals.studies import make
+    from catts.evals.studies import make, make_trained
+    from catts.evals.studies.setting import by_label
 
     need_evals()
-    quiet_loading(base, expert, calibrated_base or "")
+    bases = tuple(calibrated_base or ())
+    specs = [spec for several in by_label(bases).values() for spec in several]
+    quiet_loading(base, expert, *specs)
     makers: dict[Name, Callable[[Lab], Awaitable[StudyResult]]] = {
         Name.ABLATION: make.make_ablation,
         Name.SCALING: make.make_scaling,
@@ -95,6 +106,8 @@ def study(
         Name.PEERS: make.make_peers,
         Name.COST: make.make_cost,
         Name.CALIBRATION: make.make_calibration,
+        Name.CDRL: make_trained.make_cdrl,
+        Name.LADDER: make_trained.make_ladder,
     }
     _run(
         makers[name],
@@ -107,7 +120,8 @@ def study(
         base=base,
         expert=expert,
         expert_url=expert_url,
-        calibrated_base=calibrated_base,
+        calibrated_bases=bases,
+        t=t,
         samples=samples,
         sizes=_sizes(sizes),
         seed=seed,

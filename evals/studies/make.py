@@ -1,7 +1,7 @@
 """The studies put together: what each asks, and what it makes of the answers."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from catts.evals.studies.calibration import Asked
 from catts.evals.studies.lab import Lab
 from catts.evals.studies.noised import Noised, regions
 from catts.evals.studies.result import Curves, Estimate, Line, StudyResult
+from catts.evals.studies.setting import Setting, by_label
 from catts.evals.studies.votes import Voted
 from catts.graph.context import Context, Routing
 
@@ -29,18 +30,16 @@ TUNING = 1000
 async def make_ablation(lab: Lab) -> StudyResult:
     """Every subset of the modules, with the expert and with the base as its own.
 
-    And the same of the setting's calibrated base, where there is one.
+    And the same of the setting's calibrated bases.
     """
     setting = lab.setting
     experts = tuple(dict.fromkeys((setting.expert, "base")))
     runs: dict[str, list[Voted]] = {}
-    for base in (None, setting.calibrated_base) if setting.calibrated_base else (None,):
+    for label, base in bases_of(setting):
         for expert in experts:
             async with lab.with_models(base, expert) as context:
                 own = "itself" if expert == "base" else context.expert.name
-                # two checkpoints may have one name: the last part of their folders
-                calibrated = "" if base is None else "calibrated: "
-                name = f"{calibrated}{context.engine.name}, expert {own}"
+                name = f"{label}{context.engine.name}, expert {own}"
                 runs[name] = await lab.run(name, context)
     lines = await asyncio.to_thread(ablation.ablation, runs)
     return lab.result("ablation", ablation.TITLE, ablation.COLUMNS, lines, ablation.NOTES)
@@ -80,16 +79,15 @@ async def make_probing(lab: Lab) -> StudyResult:
 
 
 async def make_calibration(lab: Lab) -> StudyResult:
-    """Calibration of the base, and of the setting's calibrated base, clean and under noise."""
-    bases = (None, lab.setting.calibrated_base) if lab.setting.calibrated_base else (None,)
-    validation = await asyncio.to_thread(_tuning_items, lab)
+    """Calibration of the base, and of the setting's calibrated bases, clean and under noise."""
+    validation = await asyncio.to_thread(tuning_items, lab)
     found: dict[str, list[Beliefs]] = {}
     mapped: list[str] = []
     async with AsyncExitStack() as held:
         contexts: dict[str, Context] = {}
-        for base in bases:
+        for label, base in bases_of(lab.setting):
             context = await held.enter_async_context(lab.with_models(base, lab.setting.expert))
-            name = ("" if base is None else "calibrated: ") + context.engine.name
+            name = label + context.engine.name
             contexts[name] = context
             # before anything is measured: every base is measured on the same questions
             lab = await lab.answerable(context.policy.sampling, f"{name}: samples", context)
@@ -106,6 +104,18 @@ async def make_calibration(lab: Lab) -> StudyResult:
         curves=await asyncio.to_thread(calibration.curves, found),
         axes=("promised probability", "accuracy"),
     )  # fmt: skip
+
+
+def bases_of(setting: Setting) -> Iterator[tuple[str, str | None]]:
+    """What a base's name begins with in tables, and the base; None is the setting's own.
+
+    Two checkpoints may have one name, the last part of their folders, so a calibrated one is told
+    by its label, and by its place where it is not the only one there.
+    """
+    yield "", None
+    for label, specs in by_label(setting.calibrated_bases).items():
+        for place, spec in enumerate(specs, start=1):
+            yield f"{label}{f' {place}' if len(specs) > 1 else ''}: ", spec
 
 
 async def _beliefs(
@@ -128,7 +138,7 @@ async def _beliefs(
     notes: list[str] = []
     if not isinstance(validation, str):
         title = f"{name}: validation"
-        answered, drawn, notes = await _drawn(asking, validation, policy.sampling, title)
+        answered, drawn, notes = await drawn_of(asking, validation, policy.sampling, title)
         known = await asyncio.to_thread(Asked.graded, title, answered, drawn)
     told = await asyncio.to_thread(
         lambda: [Asked.graded(condition, lab.items, rows) for condition, rows in said.items()]
@@ -172,14 +182,14 @@ async def make_peers(lab: Lab) -> StudyResult:
     lab = await lab.answerable(policy.sampling, "samples")
     runs: dict[str, list[Voted]] = {r: await lab.run(r, routing=r) for r in ROUTINGS}
     drawn = await lab.asking.samples(policy.sampling, "samples")
-    validation = await asyncio.to_thread(_tuning_items, lab)
+    validation = await asyncio.to_thread(tuning_items, lab)
     if len(validation) < peers.FEWEST and not isinstance(validation, str):
         validation = peers.too_few(len(validation))
     known: list[Generation] = []
     lost: list[str] = []
     if not isinstance(validation, str):
         title = "validation samples"
-        validation, known, lost = await _drawn(lab.asking, validation, policy.sampling, title)
+        validation, known, lost = await drawn_of(lab.asking, validation, policy.sampling, title)
 
     def table() -> tuple[list[Line], tuple[str, ...]]:
         asked = [peers.question_of(i, g) for i, g in zip(lab.items, drawn, strict=True)]
@@ -217,7 +227,7 @@ async def make_cost(lab: Lab) -> StudyResult:
     )  # fmt: skip
 
 
-async def _drawn(
+async def drawn_of(
     asking: Asking, items: Sequence[Item], params: SamplingParams, title: str
 ) -> tuple[Sequence[Item], list[Generation], list[str]]:
     """The validation questions that the base can answer, their samples, and a note of the rest."""
@@ -226,7 +236,7 @@ async def _drawn(
     return answered.items, await answered.samples(params, title), [why] if left_out else []
 
 
-def _tuning_items(lab: Lab) -> Sequence[Item] | str:
+def tuning_items(lab: Lab) -> Sequence[Item] | str:
     """Labelled questions that are not those of the study, or why there are none."""
     setting = lab.setting
     split = TUNING_SPLITS.get(setting.task)

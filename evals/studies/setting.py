@@ -1,6 +1,8 @@
 """What a study is made with, and the record of how it came about."""
 
 import datetime
+import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,11 @@ class Setting(Record):
     expert: str = "embedded"
     expert_url: str | None = None
     """Address of an OpenAI-compatible server; `expert` is then the name of its model."""
-    calibrated_base: str | None = None
-    """Ablation: a second base, such as one trained with CDRL."""
+    calibrated_bases: tuple[str, ...] = ()
+    """Ablation, calibration, cdrl, ladder: further bases, such as ones trained with CDRL, each as
+    SPEC or LABEL=SPEC."""
+    t: int = Field(default=700, ge=1, le=999)
+    """Cdrl: the noise step."""
     samples: int = Field(default=8, ge=1)
     sizes: tuple[int, ...] = SIZES
     """Scaling: numbers of samples, at least two, rising."""
@@ -47,6 +52,22 @@ class Setting(Record):
         if len(sizes) < 2 or sizes[0] < 1 or any(b <= a for a, b in pairwise(sizes)):
             raise ValueError("give two or more rising whole numbers, such as 1,2,4,8")
         return sizes
+
+
+def by_label(bases: Sequence[str]) -> dict[str, list[str]]:
+    """Label to the models under it, in order; `calibrated` where none is given.
+
+    Args:
+        bases: each as SPEC or LABEL=SPEC, a label being letters, digits, spaces and hyphens.
+    """
+    found: dict[str, list[str]] = {}
+    for base in bases:
+        label, given, spec = base.partition("=")
+        if given and re.fullmatch(r"\w[\w -]*", label):
+            found.setdefault(label, []).append(spec)
+        else:
+            found.setdefault("calibrated", []).append(base)
+    return found
 
 
 def checked_setting(**values: Any) -> Setting:

@@ -147,7 +147,7 @@ async def test_the_winners_share_is_a_probability() -> None:
 async def test_the_study_asks_under_each_condition_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(make, "_tuning_items", lambda lab: "there is none")
+    monkeypatch.setattr(make, "tuning_items", lambda lab: "there is none")
     answers = {"a": [said("3", 2.0), said("4", 1.0)], "b": [said("3", 1.5), said("3", 3.0)]}
     items = [item(name, evidence=((0, 0, 9, 9),)) for name in answers]
     engine = Told(answers)
@@ -182,11 +182,16 @@ async def test_a_question_that_one_base_cannot_answer_is_in_no_line(
             pass
 
     validation: list[Item] = [item("a"), item("c")]
-    monkeypatch.setattr(make, "_tuning_items", lambda lab: validation)
+    monkeypatch.setattr(make, "tuning_items", lambda lab: validation)
     monkeypatch.setattr(lab_module, "open_context", Opened)
     items = [item(name, origin=f"f.json, row {name}") for name in "abc"]
     lab = laboratory(
-        items, Told(ANSWERS, cannot="c"), ScriptedExpert(), tmp_path, samples=2, calibrated_base="x"
+        items,
+        Told(ANSWERS, cannot="c"),
+        ScriptedExpert(),
+        tmp_path,
+        samples=2,
+        calibrated_bases=("x",),
     )
     made = await make.make_calibration(lab)
     assert made.made.questions == 1, "a alone is answered by both"

@@ -126,7 +126,7 @@ class TestWithModels:
     async def test_an_ablation_has_a_group_for_each_base_and_expert(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        lab = build(tmp_path, "ab", calibrated_base="runs/cdrl/model")
+        lab = build(tmp_path, "ab", calibrated_bases=("runs/cdrl/model",))
         given: list[tuple[object, object]] = []
 
         class Opened:
@@ -153,7 +153,7 @@ class TestWithModels:
             "calibrated: scripted, expert scripted-expert",
             "calibrated: scripted, expert itself",
         ]
-        assert made.made.setting.calibrated_base == "runs/cdrl/model"
+        assert made.made.setting.calibrated_bases == ("runs/cdrl/model",)
 
 
 class TestResult:
