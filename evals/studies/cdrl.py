@@ -20,7 +20,7 @@ from catts.evals.calibrators import Scored, cross_fitted, fit_isotonic
 from catts.evals.metrics import FloatArray, weighted_auroc, within_cluster_aurocs
 from catts.evals.resampled import Resampled
 from catts.evals.studies.calibration import Asked
-from catts.evals.studies.result import Cell, Estimate, Line
+from catts.evals.studies.result import Cell, Curves, Estimate, Line
 
 KIND: ConfidenceKind = "top_k_mean"
 """The paper's C, which is what CDRL trains."""
@@ -142,6 +142,16 @@ def table(models: Mapping[str, Sequence[Mapping[Way, Said]]], t: int) -> list[Li
                 cells[against(others[0])] = _cell(means[others[0]] - mean)
             lines.append(Line(group=quantity.name, label=label, cells=cells))
     return lines
+
+
+def curves(lines: Sequence[Line]) -> Curves:
+    """A panel for each quantity, in it a point for each label."""
+    labels = list(dict.fromkeys(line.label for line in lines))
+    return {
+        f"{line.group}: {line.label}": ((float(labels.index(line.label)), value),)
+        for line in lines
+        if isinstance(value := line.cells["value"], Estimate)
+    }
 
 
 def against(label: str) -> str:

@@ -62,9 +62,9 @@ def study(
     calibrated_base: Annotated[
         list[str] | None,
         typer.Option(
-            help="Ablation, calibration, cdrl, ladder: a further base, such as one trained with "
-            "CDRL. May be given again; as LABEL=SPEC those of one label are seeds of one training "
-            "to cdrl and ladder, which compare the first label with the others."
+            help="Ablation, probing, calibration, cdrl, ladder: a further base, such as one "
+            "trained with CDRL. May be given again; as LABEL=SPEC those of one label are seeds of "
+            "one training to cdrl and ladder, which compare the first label with the others."
         ),
     ] = None,
     t: Annotated[int, typer.Option("--t", min=1, max=999, help="Cdrl: the noise step.")] = 700,

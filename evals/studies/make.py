@@ -66,16 +66,41 @@ async def make_scaling(lab: Lab) -> StudyResult:
 
 
 async def make_probing(lab: Lab) -> StudyResult:
-    """Accuracy and confidence against the noise step."""
+    """Accuracy and confidence against the noise step, of the setting's calibrated bases too."""
     policy = lab.context.policy
     greedy = SamplingParams(n=1, temperature=0, max_new_tokens=policy.max_new_tokens)
-    lab = await lab.answerable(greedy, "clean pictures")
-    found = await probing.levels(lab.asking, greedy)
-    lines = await asyncio.to_thread(probing.probing, found)
+    lab = await answerable_by_all(lab, greedy, "clean pictures")
+    levels: dict[str, list[probing.Level]] = {}
+    for title, base in bases_of(lab.setting):
+        async with lab.with_models(base, lab.setting.expert) as context:
+            name = title.removesuffix(": ")
+            levels[name] = await probing.levels(replace(lab.asking, context=context), greedy)
+    scale = probing.deviation(levels[""][0])
+    lines: list[Line] = []
+    curves: Curves = {}
+    for name, found in levels.items():
+        told = await asyncio.to_thread(probing.probing, found, scale, name)
+        lines += told
+        curves |= probing.curves(found, told, name)
     return lab.result(
         "probing", probing.TITLE, probing.COLUMNS, lines, probing.NOTES,
-        curves=probing.curves(found, lines), axes=("noise step t", "accuracy; confidence in SD"),
+        curves=curves, axes=("noise step t", "accuracy; confidence in SD"),
     )  # fmt: skip
+
+
+async def answerable_by_all(lab: Lab, params: SamplingParams, title: str) -> Lab:
+    """The lab with the questions to which every base can draw such samples.
+
+    Models may be large, so one at a time is held beside the setting's own base: a study that asks
+    them in turn opens each once more, and finds these samples in the store.
+
+    Raises:
+        EngineError: one of them can answer none.
+    """
+    for name, base in bases_of(lab.setting):
+        async with lab.with_models(base, lab.setting.expert) as context:
+            lab = await lab.answerable(params, f"{name}{title}", context)
+    return lab
 
 
 async def make_calibration(lab: Lab) -> StudyResult:

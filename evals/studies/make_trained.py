@@ -14,7 +14,7 @@ from catts.evals.studies import cdrl, ladder
 from catts.evals.studies.calibration import Asked
 from catts.evals.studies.cdrl import BASE, Said, Way
 from catts.evals.studies.lab import Lab
-from catts.evals.studies.make import bases_of, drawn_of, tuning_items
+from catts.evals.studies.make import answerable_by_all, bases_of, drawn_of, tuning_items
 from catts.evals.studies.noised import Noised, regions
 from catts.evals.studies.result import StudyResult
 from catts.evals.studies.setting import by_label
@@ -32,11 +32,7 @@ async def make_cdrl(lab: Lab) -> StudyResult:
     """
     setting = lab.setting
     labels = _labels(lab)
-    # models may be large: one at a time is held beside the base, and comes twice. The first time
-    # says which questions all can answer, the second finds what was said in the store
-    for title, base in bases_of(setting):
-        async with lab.with_models(base, setting.expert) as context:
-            lab = await lab.answerable(context.policy.sampling, f"{title}samples", context)
+    lab = await answerable_by_all(lab, lab.context.policy.sampling, "samples")
     validation = await asyncio.to_thread(tuning_items, lab)
     known = None if isinstance(validation, str) else validation
     region = regions(lab.items)[0]
@@ -54,7 +50,10 @@ async def make_cdrl(lab: Lab) -> StudyResult:
     lines = await asyncio.to_thread(cdrl.table, models, setting.t)
     columns = tuple(dict.fromkeys(name for line in lines for name in line.cells))
     notes = cdrl.notes(setting.t, region, lab.context.policy.temperature, fitted_on)
-    return lab.result("cdrl", cdrl.TITLE, columns, lines, (*notes, *lost))
+    return lab.result(
+        "cdrl", cdrl.TITLE, columns, lines, (*notes, *lost),
+        curves=cdrl.curves(lines), axes=("models", "value"),
+    )  # fmt: skip
 
 
 async def make_ladder(lab: Lab) -> StudyResult:

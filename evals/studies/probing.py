@@ -24,7 +24,8 @@ NOTES = (
     "gave to the clean picture, scored again under the noised one.",
     "Confidence: C, the mean over a completion's tokens of the negative mean log-probability of "
     "the 20 likeliest tokens, as its change from the clean pictures in units of its standard "
-    "deviation there; intervals resample questions, that deviation taken as known.",
+    "deviation there (the first base's, where there are several); intervals resample questions, "
+    "that deviation taken as known.",
 )
 
 
@@ -84,11 +85,21 @@ async def _scored(
     return np.array(await asking.each(one, title))
 
 
-def probing(found: Sequence[Level]) -> list[Line]:
-    """The table: a line for each level, the clean pictures first."""
+def deviation(clean: Level) -> float:
+    """Standard deviation of C over the answers to clean pictures; 0 where there is none."""
+    known = clean.clean[~np.isnan(clean.clean)]
+    return float(known.std()) if known.size else 0.0
+
+
+def probing(found: Sequence[Level], scale: float, name: str = "") -> list[Line]:
+    """The table of one base: a line for each level, the clean pictures first.
+
+    Args:
+        found: the levels.
+        scale: what confidences are told in.
+        name: of the base, in front of its groups.
+    """
     first = found[0]
-    known = first.clean[~np.isnan(first.clean)]
-    scale = float(known.std()) if known.size else 0.0
     lines = []
     for level in found:
         cells = {
@@ -96,12 +107,13 @@ def probing(found: Sequence[Level]) -> list[Line]:
             "confidence, fresh answers": _shift(level.fresh - first.clean, scale),
             "confidence, clean answers": _shift(level.clean - first.clean, scale),
         }
+        group = ", ".join(filter(None, (name, level.region)))
         label = "clean" if level.t == 0 else f"t = {level.t}"
-        lines.append(Line(group=level.region, label=label, cells=dict(cells)))
+        lines.append(Line(group=group, label=label, cells=dict(cells)))
     return lines
 
 
-def curves(found: Sequence[Level], table: Sequence[Line]) -> Curves:
+def curves(found: Sequence[Level], table: Sequence[Line], name: str = "") -> Curves:
     """Accuracy and confidence of each region against t, for the plot, from the table's lines."""
     drawn: Curves = {}
     for region in dict.fromkeys(level.region for level in found[1:]):
@@ -112,7 +124,8 @@ def curves(found: Sequence[Level], table: Sequence[Line]) -> Curves:
                 if level.region in ("", region)
             ]
             kept = [(t, cell) for t, cell in points if isinstance(cell, Estimate)]
-            drawn[f"{region}: {column}"] = tuple(kept)
+            curve = ", ".join(filter(None, (name, column)))
+            drawn[f"{region}: {curve}"] = tuple(kept)
     return drawn
 
 

@@ -32,8 +32,8 @@ class Setting(Record):
     expert_url: str | None = None
     """Address of an OpenAI-compatible server; `expert` is then the name of its model."""
     calibrated_bases: tuple[str, ...] = ()
-    """Ablation, calibration, cdrl, ladder: further bases, such as ones trained with CDRL, each as
-    SPEC or LABEL=SPEC."""
+    """Ablation, probing, calibration, cdrl, ladder: further bases, such as ones trained with
+    CDRL, each as SPEC or LABEL=SPEC."""
     t: int = Field(default=700, ge=1, le=999)
     """Cdrl: the noise step."""
     samples: int = Field(default=8, ge=1)

@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 from asked import Told, item, laboratory, said
 from scripted_models import ScriptedExpert
+from trained_bases import BEFORE
 
 from catts.agents.protocol import Generation, Usage
 from catts.errors import InputError
-from catts.evals.studies import lab as lab_module
 from catts.evals.studies import make_trained
 from catts.evals.studies.calibration import Asked
 from catts.evals.studies.cdrl import Said, Way, against, table
 from catts.evals.studies.ladder import columns
 from catts.evals.studies.result import Estimate, Line
 from catts.evals.studies.setting import by_label
-from catts.graph.context import Context
 
 Rows = Sequence[Sequence[tuple[str, float]]]
 
@@ -119,31 +118,6 @@ def test_labels() -> None:
     }
     assert columns(("base", "cdrl"))[-1] == "vs base"
     assert columns(("base", "cdrl", "control"))[-1] == "cdrl vs it"
-
-
-BEFORE = {name: [said("3", 2.0), said("4", 1.0), said("4", 1.5)] for name in "abcd"}
-AFTER = {name: [said("3", 4.0), said("3", 3.0), said("4", 1.0)] for name in "abcd"}
-
-
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Bases other than the lab's own say what a trained one would; what was opened."""
-    opened: list[object] = []
-
-    class Opened:
-        def __init__(self, base: object, expert: object, **_: object) -> None:
-            opened.append(base)
-            own = not isinstance(base, str)
-            self._engine = Told(BEFORE) if own else Told(AFTER, fingerprint=str(base))
-
-        async def __aenter__(self) -> Context:
-            return Context.of(self._engine, ScriptedExpert(), routing="paper", samples=3)
-
-        async def __aexit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr(lab_module, "open_context", Opened)
-    return opened
 
 
 async def test_a_study_of_training_asks_every_model_the_same(

@@ -24,6 +24,8 @@ LINES = {
     "peers": 1 + 8 + 1 + 3,
     "cost": 3,
     "calibration": (3 + 2) * 12,
+    "cdrl": 15 * 2,
+    "ladder": 2 * 2 * 3,
 }
 
 
@@ -59,7 +61,8 @@ def test_a_study_prints_one_object_and_writes_three_files(
     name: str, study: Callable[..., str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(make, "ALONE", 1)
-    printed = study(name, "--json")
+    trained = ["--calibrated-base", "embedded"] if name in ("cdrl", "ladder") else []
+    printed = study(name, "--json", *trained)
     assert len(printed.splitlines()) == 1
     made = StudyResult.model_validate_json(printed)
     out = folder / "out"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from asked import Told, item, laboratory, said
 from scripted_models import ScriptedExpert
+from trained_bases import BEFORE
 
 from catts.agents.protocol import SamplingParams
 from catts.evals.studies import probing
@@ -30,7 +31,7 @@ def estimate(cell: object) -> Estimate:
 
 def test_confidence_is_told_as_its_change_in_clean_standard_deviations() -> None:
     noised = level("key region", 500, [1, 0, 0, 0], [0, 2, 0, 1], [0, 2, 1, 3])
-    first, second = probing.probing([CLEAN, noised])
+    first, second = probing.probing([CLEAN, noised], probing.deviation(CLEAN))
     assert (first.label, first.group, second.label, second.group) == (
         "clean", "", "t = 500", "key region",
     )  # fmt: skip
@@ -46,7 +47,7 @@ def test_confidence_is_told_as_its_change_in_clean_standard_deviations() -> None
 def test_an_answer_without_a_confidence_is_left_out_of_the_means() -> None:
     clean = level("", 0, [0, 1, 0], [NAN, 1, 3], [NAN, 1, 3])
     noised = level("whole picture", 100, [0, 0, 0], [5, NAN, 1], [NAN, 0, 2])
-    _, line = probing.probing([clean, noised])
+    _, line = probing.probing([clean, noised], probing.deviation(clean))
     assert estimate(line.cells["confidence, fresh answers"]).value == -2
     assert estimate(line.cells["confidence, clean answers"]).value == -1
     assert estimate(line.cells["accuracy"]).value == 0
@@ -56,7 +57,7 @@ def test_an_answer_without_a_confidence_is_left_out_of_the_means() -> None:
 @pytest.mark.parametrize("clean", [[NAN, NAN], [2.0, 2.0]], ids=["none told", "no deviation"])
 def test_without_a_scale_there_is_no_number(clean: list[float]) -> None:
     found = [level("", 0, [1, 0], clean, clean), level("whole picture", 9, [1, 0], [1, 1], [1, 1])]
-    lines = probing.probing(found)
+    lines = probing.probing(found, probing.deviation(found[0]))
     assert [line.cells["confidence, fresh answers"] for line in lines] == [None, None]
     curves = probing.curves(found, lines)
     assert [len(points) for points in curves.values()] == [2, 0, 0]
@@ -64,7 +65,7 @@ def test_without_a_scale_there_is_no_number(clean: list[float]) -> None:
 
 def test_curves_begin_with_the_clean_pictures_in_every_region() -> None:
     found = [CLEAN, *(level(r, t, [1] * 4, [1] * 4, [1] * 4) for r in ("a", "b") for t in (1, 2))]
-    lines = probing.probing(found)
+    lines = probing.probing(found, probing.deviation(found[0]))
     curves = probing.curves(found, lines)
     assert list(curves) == [f"{r}: {column}" for r in ("a", "b") for column in probing.COLUMNS]
     for points in curves.values():
@@ -124,3 +125,19 @@ async def test_a_question_that_cannot_be_answered_is_left_out_and_told(tmp_path:
     assert estimate(made.lines[0].cells["accuracy"]).value == 1.0
     assert "left out of every line" in made.notes[-1]
     assert made.notes[-1].endswith("b: too long")
+
+
+async def test_a_trained_base_has_lines_and_curves_of_its_own(
+    tmp_path: Path, trained: list[object]
+) -> None:
+    items = [item(n) for n in "abcd"]
+    lab = laboratory(
+        items, Told(BEFORE), ScriptedExpert(), tmp_path, calibrated_bases=("cdrl=one",)
+    )
+    made = await make_probing(lab)
+    assert [line.group for line in made.lines if line.label == "clean"] == ["", "cdrl"]
+    assert {line.group for line in made.lines if line.label == "t = 500"} == {
+        "whole picture", "cdrl, whole picture",
+    }  # fmt: skip
+    assert "whole picture: cdrl, accuracy" in made.curves
+    assert trained == ["one", "one"]
