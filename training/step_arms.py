@@ -187,5 +187,5 @@ def _listen(trainer: GRPOTrainer, turns: _Turns) -> None:
         turns.completions, turns.tokens = len(mask), int(mask.sum())
         return inputs
 
-    trainer._get_per_token_logps_and_entropies = scored
-    trainer._prepare_inputs = counted
+    trainer._get_per_token_logps_and_entropies = scored  # type: ignore[method-assign]
+    trainer._prepare_inputs = counted  # type: ignore[method-assign]

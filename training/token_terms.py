@@ -95,7 +95,7 @@ class _Terms(torch.autograd.Function):
         return confidence, None if anchor is None else divergence
 
     @staticmethod
-    def backward(ctx: Any, *above: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *above: Any) -> tuple[Tensor | None, ...]:
         of_confidence, of_divergence = above
         hidden, weight, *reference, total, their_total, divergence, likeliest = ctx.saved_tensors
         states, head, their_states, their_head = _cast(ctx.dtype, hidden, weight, *reference)
@@ -146,7 +146,7 @@ def _logits(hidden: Tensor, weight: Tensor) -> Tensor:
 
 
 def _log_sums(logits: Tensor) -> Tensor:
-    return torch.cat([rows.logsumexp(-1) for rows in logits.split(_ROWS)])
+    return torch.cat([rows.logsumexp(-1) for rows in torch.split(logits, _ROWS)])
 
 
 def _gap_and_p(

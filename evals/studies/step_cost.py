@@ -106,7 +106,8 @@ def weighted_median(rows: FloatArray, weights: FloatArray) -> FloatArray:
     upto = np.cumsum(weights[:, order], axis=1)
     count = upto[:, -1:]
     low, high = ((upto < half).sum(axis=1) for half in ((count + 1) // 2, count // 2 + 1))
-    return (rows[order][low] + rows[order][high]) / 2
+    middle: FloatArray = (rows[order][low] + rows[order][high]) / 2
+    return middle
 
 
 def _tokens(steps: Sequence[Step]) -> float:
