@@ -14,6 +14,7 @@ from catts.evals.pages.commands import report
 from catts.evals.shipped.commands import embedded
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
+from catts.evals.studies.step_cost_command import cdrl
 from catts.evals.tasks.commands import evaluate, harness
 from catts.options import (
     Base,
@@ -42,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would more than double the time that --help takes
 )
 bench.command()(harness)
+bench.command()(cdrl)
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 app.command("eval")(evaluate)

@@ -42,6 +42,36 @@ def test_chunks_change_nothing(given, monkeypatch, k, chunk):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_each_term_has_its_gradient_alone(given, place):
+    hidden, weight, reference = given
+    ours = token_terms(hidden, weight, reference=reference)[place]
+    theirs = whole(hidden, weight, reference, 20)[place]
+    mine, other = (torch.autograd.grad(t.square().sum(), (hidden, weight)) for t in (ours, theirs))
+    for a, b in zip(mine, other, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+def test_16_bits_are_those_of_the_product_alone(given, monkeypatch, automatic):
+    """Logits are rounded once; what is summed over vocabulary and chunks is not."""
+    monkeypatch.setattr(terms, "CHUNK", 4)
+    stored = torch.float32 if automatic else torch.bfloat16
+    hidden, weight = (t.detach().to(stored).requires_grad_() for t in given[:2])
+    reference = Reference(given[2].hidden.to(stored), given[2].weight.to(stored))
+    with torch.autocast("cpu", torch.bfloat16, enabled=automatic):
+        ours = token_terms(hidden, weight, reference=reference)
+        theirs = whole(hidden, weight, reference, 20)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.dtype == torch.float32
+        torch.testing.assert_close(mine, other)
+    got, wanted = (torch.autograd.grad(sum(t).sum(), (hidden, weight)) for t in (ours, theirs))
+    for a, b in zip(got, wanted, strict=True):
+        assert a.dtype == stored
+        # autograd rounds the slopes of logits to 8 bits of mantissa as well, in another order
+        torch.testing.assert_close(a, b, rtol=2**-6, atol=2**-6 * b.abs().max().item())
+
+
 def test_a_small_vocabulary_counts_whole(given):
     hidden, weight, _ = given
     few = weight[:5]
