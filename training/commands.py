@@ -32,8 +32,8 @@ def train(
         settings += ["--output_dir", out]
     need_training()
     quiet_loading()
-    # TRL still uses transformers' older name, which is nothing that a user could mend
-    warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+    # TRL still uses transformers' older names, which is nothing that a user could mend
+    warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing", FutureWarning)
     from catts.training.arguments import parsed
     from catts.training.run import train as run
 
