@@ -28,7 +28,7 @@ from catts.options import (
     Where,
 )
 from catts.perception.commands import saliency as show_saliency
-from catts.training.commands import train
+from catts.training.commands import pairs, train
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -51,6 +51,7 @@ app.command()(study)
 app.command()(report)
 app.command()(calibrate)
 app.command("saliency")(show_saliency)
+app.command()(pairs)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 
 

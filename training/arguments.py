@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trl.scripts.utils import TrlParser
 from trl.trainer.model_config import ModelConfig
 
 from catts.errors import InputError
+from catts.perception.key_region import DEFAULT_SHARE
 from catts.training.config import CDRLConfig
 
 
@@ -19,11 +20,39 @@ class RunArguments:
 
     data: str = field(
         default="embedded",
-        metadata={"help": "embedded (the drawn world's train stream), or a folder or hub dataset."},
+        metadata={
+            "help": "embedded (the drawn world's train stream), or a folder or hub dataset, of "
+            "questions or of pairs."
+        },
     )
     questions: int = field(default=2560, metadata={"help": "Training questions of the stream."})
     noise_low: int = field(default=400, metadata={"help": "Least diffusion step of the twins."})
     noise_high: int = field(default=999, metadata={"help": "Largest diffusion step of the twins."})
+    region: Literal["whole", "saliency"] | None = field(
+        default=None,
+        metadata={
+            "help": "Where the noise goes: whole (everywhere) or saliency (where a CLIP finds the "
+            "question) [default: the evidence of the stream, saliency for a dataset]."
+        },
+    )
+    clip: str | None = field(
+        default=None,
+        metadata={
+            "help": "CLIP for region saliency: a folder of open_clip's, NAME:PRETRAINED of its "
+            "list such as ViT-B-32:laion2b_s34b_b79k, or hf-hub:org/name [default: the shipped "
+            "one for the stream]."
+        },
+    )
+    region_share: float = field(
+        default=DEFAULT_SHARE, metadata={"help": "Share of the saliency that a key region holds."}
+    )
+    max_pixels: int | None = field(
+        default=None,
+        metadata={
+            "help": "Larger pictures of a dataset, width times height, are scaled down to it, "
+            "before they are noised."
+        },
+    )
     normalise_on: int = field(
         default=512, metadata={"help": "Questions on which the base's confidence is measured."}
     )

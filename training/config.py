@@ -24,6 +24,17 @@ class CDRLConfig(GRPOConfig):
     with the noised one: `per_device_train_batch_size * steps_per_generation` is a multiple of that.
     """
 
+    # TRL has True here, under the name that transformers gives up; None tells what was asked for
+    gradient_checkpointing: bool | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "Older name of activation_checkpointing."}
+    )
+    activation_checkpointing: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Compute activations again in the backward pass instead of keeping them: less "
+            "memory, a fifth more time [default: true]."
+        },
+    )
     alpha: float = field(
         default=0.5,
         metadata={
@@ -55,6 +66,11 @@ class CDRLConfig(GRPOConfig):
         Raises:
             InputError: a setting cannot be used.
         """
+        # recipes have the new name, so the older one is what their user says
+        for asked in (self.gradient_checkpointing, self.activation_checkpointing, True):
+            if asked is not None:
+                self.activation_checkpointing = self.gradient_checkpointing = asked
+                break
         super().__post_init__()  # type: ignore[no-untyped-call]
         choices = {
             "calibration": ("linear", "brier"),

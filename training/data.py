@@ -8,8 +8,14 @@ from typing import Any, Protocol
 from datasets import Dataset
 from PIL.Image import Image
 
-from catts.perception.noise import Box, add_noise
+from catts.errors import InputError
+from catts.images import ImageSource, load_image
+from catts.perception.key_region import KeyRegion
+from catts.perception.noise import STEPS, Box, add_noise
 from catts.prompts import PromptSet, format_choices
+
+KeyPlace = Sequence[Box] | KeyRegion | None
+"""Where a picture is noised: boxes in pixels, patches with soft edges, or everywhere."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,9 @@ class TrainingRow:
     answer: str
     choices: tuple[str, ...] = ()
     region: Sequence[Box] | None = None
-    """The key region, in pixels; None noises the whole picture."""
+    """The key region that the data know, in pixels."""
+    twin: ImageSource | None = None
+    """The noised picture, where it was made before; of the size of `image`."""
 
 
 class Source(Protocol):
@@ -32,19 +40,51 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> TrainingRow: ...
 
 
+def own_region(row: TrainingRow) -> KeyPlace:
+    """The region that comes with the data; everywhere where none does."""
+    return row.region
+
+
 @dataclass(frozen=True)
 class Noise:
-    """How twins are noised: a diffusion step drawn from `low` to `high`, by question."""
+    """How twins are noised: a diffusion step drawn from `low` to `high`, by question, and where."""
 
     low: int = 400
     high: int = 999
     seed: int = 0
+    where: Callable[[TrainingRow], KeyPlace] = own_region
+
+    def __post_init__(self) -> None:
+        """Check the steps.
+
+        Raises:
+            InputError: they are not 0 <= low <= high <= 1000.
+        """
+        if not 0 <= self.low <= self.high <= STEPS:
+            raise InputError(
+                f"noise_low {self.low}, noise_high {self.high}: diffusion steps go from 0 to "
+                f"{STEPS}, the lower one first"
+            )
 
     def __call__(self, row: TrainingRow, index: int) -> Image:
-        """The noised picture of question `index`."""
+        """The noised picture of question `index`: the row's own, else made here."""
+        if row.twin is not None:
+            return load_image(row.twin)
+        return self.noised(row.image, index, self.where(row))
+
+    def step(self, index: int) -> int:
+        """The diffusion step t of question `index`."""
+        return self._drawn(index)[0]
+
+    def noised(self, image: Image, index: int, place: KeyPlace) -> Image:
+        """The picture of question `index`, noised at `place`."""
+        t, seed = self._drawn(index)
+        region = place.mask(*image.size) if isinstance(place, KeyRegion) else place
+        return add_noise(image, t, seed, region)
+
+    def _drawn(self, index: int) -> tuple[int, int]:
         rng = random.Random(f"{self.seed}/{index}")
-        t = rng.randint(self.low, self.high)
-        return add_noise(row.image, t, rng.getrandbits(31), row.region)
+        return rng.randint(self.low, self.high), rng.getrandbits(31)
 
 
 def prompt_of(row: TrainingRow, prompts: PromptSet, plain: Callable[[str], str]) -> str:

@@ -1,32 +1,52 @@
 """A data set of pictures with questions and answers as training questions."""
 
+import hashlib
+import json
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, DownloadConfig, Image, load_dataset
+from datasets import (
+    Dataset,
+    DatasetDict,
+    DownloadConfig,
+    Image,
+    disable_progress_bars,
+    load_dataset,
+)
+from PIL import Image as Pictures
+from pydantic import ValidationError
+from rich.console import Console
 from rich.progress import track
 
 from catts.errors import CattsError, ImageError, InputError
-from catts.images import load_image
+from catts.images import image_digest, load_image
 from catts.question import Question
+from catts.records import first_problem
 from catts.training.data import TrainingRow
+from catts.training.pairs_folder import check_complete
 
 _NEEDED = ("image", "question", "answer")
+TWIN = "twin"
+"""The column of noised pictures, where the data are pairs."""
 
 
 class DatasetSource:
     """Rows with `image`, `question`, `answer` and, for multiple choice, `choices`.
 
-    A choice's answer is its letter. There is no key region in such data: the whole picture is
-    noised.
+    A choice's answer is its letter. With a column `twin` the rows are pairs: the picture and the
+    noised one.
     """
 
-    def __init__(self, rows: Dataset, name: str, *, quiet: bool = False) -> None:
-        """Check every row, its picture included, before anything is trained.
+    def __init__(
+        self, rows: Dataset, name: str, *, max_pixels: int | None = None, quiet: bool = False
+    ) -> None:
+        """Check every row, its pictures included, before anything is trained.
 
         Args:
             rows: a split that has the columns.
             name: what messages call it.
+            max_pixels: larger pictures, width times height, are scaled down to it.
             quiet: whether to show no progress.
 
         Raises:
@@ -38,10 +58,21 @@ class DatasetSource:
                 f"{name} has no column {' or '.join(missing)}; it has "
                 f"{', '.join(rows.column_names)}: rename them"
             )
-        # pictures are decoded by us, with a limit on their size
-        self._rows, self._name = rows.cast_column("image", Image(decode=False)), name
-        for index in track(range(len(self._rows)), "checking rows", disable=quiet, transient=True):
-            self[index]
+        self.paired = TWIN in rows.column_names
+        for column in ("image", TWIN) if self.paired else ("image",):
+            # pictures are decoded by us, with a limit on their size
+            rows = rows.cast_column(column, Image(decode=False))
+        self._rows, self._name, self._max_pixels = rows, name, max_pixels
+        digest = hashlib.sha256()
+        for index in track(
+            range(len(self._rows)), "checking rows", disable=quiet, transient=True,
+            console=Console(stderr=True),
+        ):  # fmt: skip
+            row = self._checked(index)
+            said = [row.question, row.choices, row.answer, image_digest(row.image)]
+            digest.update(f"{json.dumps(said)}\n".encode())
+        self.digest = digest.hexdigest()
+        """SHA-256 (hex) over questions, choices, answers and pictures."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -49,21 +80,74 @@ class DatasetSource:
     def __getitem__(self, index: int) -> TrainingRow:
         row = self._rows[index]
         try:
-            return _row(row)
+            return self._row(row)
         except CattsError as error:
+            raise self._named(index, error) from error
+
+    def _checked(self, index: int) -> TrainingRow:
+        row = self[index]
+        if not self.paired:
+            return row
+        try:
+            if row.twin is None:
+                raise ImageError("twin is missing")
+            size = load_image(row.twin).size
+            if size != row.image.size:
+                raise ImageError(f"twin is of {size}, its image of {row.image.size} pixels")
+        except CattsError as error:
+            raise self._named(index, error) from error
+        return row
+
+    def _named(self, index: int, error: CattsError) -> InputError:
+        return InputError(f"{self._name}, row {index + 1}: {error}; mend the row, or take it out")
+
+    def _row(self, row: dict[str, Any]) -> TrainingRow:
+        question, answer = row["question"], row["answer"]
+        if not isinstance(question, str) or not question.strip():
+            raise InputError("question is missing or blank")
+        if not isinstance(answer, str) or not answer.strip():
+            raise InputError("answer is missing or blank; write numbers as text")
+        choices = tuple(map(str, row.get("choices") or ()))
+        try:
+            asked = Question(text=question, choices=choices)
+        except ValidationError as error:
+            raise InputError(first_problem(error)) from error
+        if choices and answer.strip() not in asked.letters:
             raise InputError(
-                f"{self._name}, row {index + 1}: {error}; mend the row, or take it out"
-            ) from error
+                f"answer {answer[:40]!r} is not the letter of one of {len(choices)} choices"
+            )
+        source = _stored(row["image"])
+        if source is None:
+            raise ImageError("image is missing")
+        image = load_image(source)
+        if self._max_pixels is not None and image.width * image.height > self._max_pixels:
+            if self.paired:
+                raise ImageError(
+                    f"image has more than {self._max_pixels} pixels, and its twin is made: give "
+                    "`catts pairs` the same limit"
+                )
+            image = _scaled(image, self._max_pixels)
+        twin = _stored(row[TWIN]) if self.paired else None
+        return TrainingRow(question, image, answer.strip(), choices, twin=twin)
 
 
-def open_dataset(path: str, *, quiet: bool = False) -> DatasetSource:
+def open_dataset(path: str, *, max_pixels: int | None = None, quiet: bool = False) -> DatasetSource:
     """The train split of a folder (parquet, JSON lines, pictures with `metadata.jsonl`) or hub id.
 
+    Args:
+        path: the folder, which may be one of pairs (`catts pairs`), or the hub id.
+        max_pixels: larger pictures, width times height, are scaled down to it.
+        quiet: whether to show no progress.
+
     Raises:
-        InputError: it cannot be loaded, has no single split to train on, or a row cannot be used.
+        InputError: it cannot be loaded, has no single split to train on, holds only a part of its
+            pairs, or a row cannot be used.
     """
     if not Path(path).exists() and path.count("/") != 1:
         raise InputError(f"data: no folder at {path}; check the path, or give a hub id org/name")
+    if Path(path).exists():
+        disable_progress_bars()  # of steps that take no time
+    check_complete(Path(path))
     try:
         # only what lies in the folder is read: no loading script runs
         found = load_dataset(path, download_config=DownloadConfig(max_retries=2))
@@ -75,25 +159,17 @@ def open_dataset(path: str, *, quiet: bool = False) -> DatasetSource:
         if chosen is None:
             raise InputError(f"data: {path} has the splits {', '.join(splits)}; none is train")
         found = found[chosen]
-    return DatasetSource(found, path, quiet=quiet)
+    return DatasetSource(found, path, max_pixels=max_pixels, quiet=quiet)
 
 
-def _row(row: dict[str, Any]) -> TrainingRow:
-    question, answer = row["question"], row["answer"]
-    if not isinstance(question, str) or not question.strip():
-        raise InputError("question is missing or blank")
-    if not isinstance(answer, str) or not answer.strip():
-        raise InputError("answer is missing or blank; write numbers as text")
-    choices = tuple(map(str, row.get("choices") or ()))
-    asked = Question(text=question, choices=choices)
-    if choices and answer.strip() not in asked.letters:
-        raise InputError(
-            f"answer {answer[:40]!r} is not the letter of one of {len(choices)} choices"
-        )
-    stored = row["image"]
-    if not isinstance(stored, dict):
-        raise ImageError("image is missing")
-    source = stored.get("bytes") or stored.get("path")
-    if not source:
-        raise ImageError("image is missing")
-    return TrainingRow(question, load_image(source), answer.strip(), choices)
+def _stored(picture: Any) -> bytes | str | None:
+    """What `datasets` keeps of a picture that it did not decode."""
+    if not isinstance(picture, dict):
+        return None
+    return picture.get("bytes") or picture.get("path") or None
+
+
+def _scaled(image: Pictures.Image, max_pixels: int) -> Pictures.Image:
+    shrink = sqrt(max_pixels / (image.width * image.height))
+    size = max(1, int(image.width * shrink)), max(1, int(image.height * shrink))
+    return image.resize(size, Pictures.Resampling.LANCZOS)

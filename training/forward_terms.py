@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from catts.training.sharded import whole
 from catts.training.token_terms import Reference, token_terms
 
 
@@ -123,7 +124,8 @@ class Listener:
             if self._wanted == "hidden":
                 self._hidden.append(window.detach())
             else:
-                self._terms.append(self._of(window, labels, this.get_output_embeddings().weight))
+                head = whole(this.get_output_embeddings().weight)
+                self._terms.append(self._of(window, labels, head))
             return output
 
         model.forward = types.MethodType(forward, model)

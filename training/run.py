@@ -18,11 +18,14 @@ from catts.embedded.machine import prepare
 from catts.errors import InputError
 from catts.training.arguments import RunArguments
 from catts.training.config import CDRLConfig
-from catts.training.data import Noise, Source, twins
+from catts.training.data import Source, twins
 from catts.training.dataset_source import open_dataset
 from catts.training.embedded_source import EmbeddedSource
+from catts.training.need import need_settings
 from catts.training.normalise import normalisation_of
+from catts.training.regions import noise_of
 from catts.training.rewards import Normalisation
+from catts.training.sharded import check_sharding, loading_whole, whole_state
 from catts.training.trainer import CDRLTrainer
 
 _NORMALISATION = "normalisation.json"
@@ -38,20 +41,22 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
         InputError: the base or the data cannot be used.
         CalibrationError: nothing can be fitted to the base's confidence.
     """
+    need_settings(vllm=config.use_vllm, lora=model.use_peft)
     prepare(run.threads)
     set_seed(config.seed)
     base = model.model_name_or_path or "embedded"
-    source = source_of(run, quiet=config.disable_tqdm)
-    loaded = load_model(
-        embedded_folder("base") if base == "embedded" else base,
-        device="cpu" if config.use_cpu else None,
-        dtype=model.dtype,
-        attn_implementation=model.attn_implementation,
-    )
+    source = source_of(run, quiet=_quiet(config))
+    noise = noise_of(run, config, source)
+    with loading_whole(config):
+        loaded = load_model(
+            embedded_folder("base") if base == "embedded" else base,
+            device="cpu" if config.use_cpu else None,
+            dtype=model.dtype,
+            attn_implementation=model.attn_implementation,
+        )
     out = Path(config.output_dir)
     out.mkdir(parents=True, exist_ok=True)
     normalisation = _normalisation(loaded, source, run, config)
-    noise = Noise(run.noise_low, run.noise_high, config.seed)
     trainer = CDRLTrainer(
         model=loaded.model,
         args=config,
@@ -60,6 +65,7 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
         processing_class=loaded.processor,
         peft_config=get_peft_config(model),
     )
+    check_sharding(trainer)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
     return _finish(trainer, loaded, out)
 
@@ -72,21 +78,28 @@ def source_of(run: RunArguments, *, quiet: bool = False) -> Source:
     """
     if run.data == "embedded":
         return EmbeddedSource(run.questions)
-    return open_dataset(run.data, quiet=quiet)
+    return open_dataset(run.data, max_pixels=run.max_pixels, quiet=quiet)
 
 
 def _normalisation(
     loaded: LoadedModel, source: Source, run: RunArguments, config: CDRLConfig
 ) -> Normalisation:
-    """Measured once, before the first step; a run that goes on reads what it was."""
+    """Measured once, by the first process, before the first step; else it is read."""
     path = Path(config.output_dir) / _NORMALISATION
-    if path.is_file():
-        try:
-            return Normalisation.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise InputError(f"{path} is broken: start in another output_dir") from error
+    with config.main_process_first(local=False, desc="the base's confidence"):
+        if not path.is_file():
+            _measure(loaded, source, run, config, path)
+    try:
+        return Normalisation.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InputError(f"{path} is broken: start in another output_dir") from error
+
+
+def _measure(
+    loaded: LoadedModel, source: Source, run: RunArguments, config: CDRLConfig, path: Path
+) -> None:
     engine = TransformersEngine(loaded)
-    with Progress(transient=True, disable=config.disable_tqdm) as progress:
+    with Progress(transient=True, disable=_quiet(config)) as progress:
         task = progress.add_task("the base's confidence", total=run.normalise_on)
         found = normalisation_of(
             engine, source, config.calibration, n=run.normalise_on, seed=config.seed,
@@ -95,16 +108,19 @@ def _normalisation(
     part = path.with_suffix(".part")
     part.write_text(f"{found.model_dump_json(indent=2)}\n", "utf-8")
     part.replace(path)
-    return found
 
 
 def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
     """The trained checkpoint, in the precision of the base's own files."""
     folder = out / "model"
     policy = trainer.accelerator.unwrap_model(trainer.model)
+    dtype, state = _stored_dtype(loaded), whole_state(trainer)
     if trainer.accelerator.is_main_process:
         part = out / "model.part"
-        policy.to(_stored_dtype(loaded)).save_pretrained(part)
+        if state is None:
+            policy.to(dtype).save_pretrained(part)
+        else:
+            policy.save_pretrained(part, state_dict={n: w.to(dtype) for n, w in state.items()})
         loaded.processor.save_pretrained(part)
         for weights in part.glob("*.safetensors"):
             # transformers leaves them readable by their owner alone; a package is for everyone
@@ -120,6 +136,10 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
         part.rename(folder)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def _quiet(config: CDRLConfig) -> bool:
+    return bool(config.disable_tqdm or config.process_index)
 
 
 def _stored_dtype(loaded: LoadedModel) -> torch.dtype:

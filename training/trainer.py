@@ -13,6 +13,7 @@ from catts.training.config import CDRLConfig
 from catts.training.forward_terms import Listener
 from catts.training.rewards import Normalisation, calibration_reward, perception_reward
 from catts.training.row_rewards import format_of, output_of
+from catts.training.sharded import whole
 from catts.training.token_terms import sequence_means
 
 _VISION = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
@@ -237,7 +238,8 @@ class CDRLTrainer(GRPOTrainer):
     def _reference_head(self) -> Tensor:
         model = self.model if self.ref_model is None else self.ref_model
         weight: Tensor = self.accelerator.unwrap_model(model).get_output_embeddings().weight
-        return weight.detach()
+        with torch.no_grad():
+            return whole(weight)
 
     def _tell(self, confidence: Tensor, right: Tensor, clean: Tensor, terms: "_Terms") -> None:
         fall = confidence[clean].mean() - confidence[~clean].mean()
