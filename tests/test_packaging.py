@@ -19,6 +19,7 @@ DATA = sorted(
         "prompts/*/*.txt",
         "embedded/models/*/*",
         "evals/pages/assets/*",
+        "training/recipes/*",
     )
     for path in ROOT.glob(pattern)
 )
@@ -50,7 +51,7 @@ def test_version_is_the_distribution_s() -> None:
 @pytest.mark.models
 def test_there_is_data_to_carry() -> None:
     folders = {path.parts[0] for path in DATA}
-    assert folders == {"core", "prompts", "embedded", "evals"}
+    assert folders == {"core", "prompts", "embedded", "evals", "training"}
 
 
 @pytest.mark.slow
