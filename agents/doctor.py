@@ -13,7 +13,7 @@ from rich.text import Text
 
 from catts.agents.card import read_card
 from catts.agents.expert import Candidate
-from catts.agents.spec import embedded_folder, resolve_base, resolve_expert
+from catts.agents.spec import Shipped, embedded_folder, resolve_base, resolve_expert
 from catts.errors import CattsError, ModelSpecError, RoleError
 from catts.images import ImageStore
 from catts.prompts import load_prompts
@@ -31,7 +31,7 @@ _PACKAGES = (
 class FoundModel(Record):
     """A model that the package ships, as it lies on this machine."""
 
-    which: Literal["base", "expert"]
+    which: Shipped
     name: str = ""
     path: Path | None = None
     megabytes: float = 0.0
@@ -94,7 +94,7 @@ async def examine(expert: str = "embedded", *, url: str | None = None) -> Report
         versions={name: _version(name) for name in _PACKAGES},
         device=f"cuda ({torch.cuda.get_device_name()})" if gpu else "cpu",
         threads=torch.get_num_threads(),
-        models=(_found("base"), _found("expert")),
+        models=(_found("base"), _found("cdrl"), _found("expert")),
         keys={name: bool(os.environ.get(name)) for name in _KEY_VARIABLES},
         expert=await _ask(expert, url),
     )
@@ -107,7 +107,7 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _found(which: Literal["base", "expert"]) -> FoundModel:
+def _found(which: Shipped) -> FoundModel:
     try:
         folder = embedded_folder(which)
         card = read_card(folder)

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from catts.agents.transformers_engine import TransformersEngine
 
 BaseSpec: TypeAlias = str | Path | Engine
-"""An engine, `embedded`, the folder of a checkpoint, or a hub id `org/name`."""
+"""An engine, `embedded` or `embedded-cdrl`, the folder of a checkpoint, or a hub id `org/name`."""
+
+Shipped = Literal["base", "expert", "cdrl"]
+"""Models that the package ships: the base, the expert, and the base after CDRL."""
+SHIPPED = ("embedded", "embedded-cdrl")
+"""What names them: `embedded` is the base or the expert, whichever is asked for."""
 
 ExpertSpec: TypeAlias = str | Path | InstanceOf[BaseChatModel] | Expert
 """An expert, a chat model, or a text:
@@ -188,8 +193,8 @@ def check_local(spec: str | Path, which: Literal["base", "expert"]) -> None:
         ModelSpecError: there is no such folder, and it is no hub id; what a hub id or a folder
             holds is not looked at.
     """
-    if spec == "embedded":
-        embedded_folder(which)
+    if spec in SHIPPED:
+        shipped_folder(str(spec), which)
     elif spec != "base" or which == "base":
         checkpoint_folder(spec)
 
@@ -200,9 +205,8 @@ def runs_here(spec: ExpertSpec, url: str | None = None) -> bool:
         return True
     if not isinstance(spec, str):
         return False
-    shipped = spec in ("embedded", "base")
     return (
-        shipped
+        spec in (*SHIPPED, "base")
         or spec.startswith((".", "/", "~"))
         or (bool(spec) and Path(spec).is_dir())
         or (url is None and ":" not in spec and len(spec.split("/")) == 2)
@@ -221,7 +225,16 @@ def import_libraries(tell: Callable[[str], None]) -> None:
     import_module("transformers.processing_utils")
 
 
-def embedded_folder(which: Literal["base", "expert"]) -> Path:
+def shipped_folder(spec: str, which: Literal["base", "expert"]) -> Path:
+    """The folder of the shipped model that `spec`, one of `SHIPPED`, names in this place.
+
+    Raises:
+        ModelSpecError: this installation ships no such model.
+    """
+    return embedded_folder(which if spec == "embedded" else "cdrl")
+
+
+def embedded_folder(which: Shipped) -> Path:
     """The folder of a model that the package ships; the package that holds it is not imported.
 
     Raises:
@@ -232,9 +245,9 @@ def embedded_folder(which: Literal["base", "expert"]) -> Path:
         folder = Path(location) / "models" / which
         if folder.is_dir():
             return folder
+    train = "catts train" if which == "cdrl" else f"catts embedded train {which}"
     raise ModelSpecError(
-        f"this installation has no embedded {which} model: train it "
-        f"(`catts embedded train {which}`) and name its folder"
+        f"this installation has no embedded {which} model: train it (`{train}`) and name its folder"
     )
 
 
@@ -337,7 +350,7 @@ def _load(
 ) -> "TransformersEngine":
     from catts.agents.transformers_engine import TransformersEngine
 
-    where = embedded_folder(which) if spec == "embedded" else spec
+    where = shipped_folder(str(spec), which) if spec in SHIPPED else spec
     return TransformersEngine.load(
         where,
         device=device,

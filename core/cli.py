@@ -126,6 +126,7 @@ def ask(
     from rich.console import Console
 
     with Console(stderr=True).status("loading langgraph") as status:
+        from catts.agents.spec import SHIPPED
         from catts.embedded.drawing import FOREIGN_PICTURE, is_board
         from catts.graph.account import account
         from catts.graph.live import ask_live
@@ -160,7 +161,7 @@ def ask(
             max_pixels=max_pixels,
             **settings,
         )
-    note = FOREIGN_PICTURE if base == "embedded" and not is_board(picture) else ""
+    note = FOREIGN_PICTURE if base in SHIPPED and not is_board(picture) else ""
     if json:
         _print_json(trace)
         if note:
@@ -175,14 +176,16 @@ def ask(
 def demo(
     n: Annotated[int, typer.Option("-n", min=1, help="Questions to ask.")] = 6,
     out: Annotated[Path, typer.Option(help="Folder for pictures and traces.")] = Path("catts-demo"),
+    base: Base = "embedded-cdrl",
     region: Where = None,
     json: Json = False,
 ) -> None:
     """Ask the embedded models questions of the embedded test stream, and show everything."""
-    quiet_loading()
+    quiet_loading(base)
     from catts.evals.demo import run_demo
 
-    summary = run_demo(n, out, quiet=json, **({} if region is None else {"region": region}))
+    settings = {} if region is None else {"region": region}
+    summary = run_demo(n, out, base=base, quiet=json, **settings)
     if json:
         typer.echo(summary.model_dump_json())
 

@@ -8,7 +8,11 @@ Routing = Literal["paper", "planned", "parallel"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of an account.")]
 Base = Annotated[
-    str, typer.Option(help="Base model: embedded, a checkpoint's folder, or a hub id org/name.")
+    str,
+    typer.Option(
+        help="Base model: embedded, embedded-cdrl (the same after CDRL), a checkpoint's folder, or "
+        "a hub id org/name."
+    ),
 ]
 ExpertName = Annotated[
     str,

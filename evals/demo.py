@@ -81,12 +81,15 @@ class DemoSummary(Record):
     """All traces, for `catts trace`."""
 
 
-def run_demo(n: int, out: Path, *, quiet: bool = False, **settings: Any) -> DemoSummary:
+def run_demo(
+    n: int, out: Path, *, base: str = "embedded-cdrl", quiet: bool = False, **settings: Any
+) -> DemoSummary:
     """Ask `n` questions of the test stream; write pictures and traces into `out`.
 
     Args:
         n: questions to ask; six show each family once and each grade twice.
         out: folder, made when missing; files of the same names are replaced.
+        base: the base model; see `catts.agents.spec.BaseSpec`.
         quiet: print nothing on stdout.
         **settings: fields of `catts.graph.context.Policy`.
 
@@ -121,7 +124,7 @@ def run_demo(n: int, out: Path, *, quiet: bool = False, **settings: Any) -> Demo
                     tell(what)
 
             asked = []
-            async with open_context(tell=tell, **settings) as context:
+            async with open_context(base, tell=tell, **settings) as context:
                 for index in range(n):
                     shown = example("test", demo_index(index))
                     trace = await answer(

@@ -13,6 +13,7 @@ from catts.agents.expert import Expert
 from catts.agents.local_spec import check_placing
 from catts.agents.protocol import Engine
 from catts.agents.spec import (
+    SHIPPED,
     BaseSpec,
     ExpertSpec,
     check_expert,
@@ -116,7 +117,7 @@ async def open_context(
     }
     check_expert(expert, **asked)
     check_placing(device, dtype)
-    if settings.get("region") == "saliency" and saliency is None and base != "embedded":
+    if settings.get("region") == "saliency" and saliency is None and base not in SHIPPED:
         raise InputError(_NO_CLIP)
     experts = tuple(expert.values()) if isinstance(expert, Mapping) else (expert,)
     local = [e for e in experts if isinstance(e, str | Path) and runs_here(e, expert_url)]
@@ -151,7 +152,7 @@ async def open_context(
         panel = panel or await find_expert(engine)
         looker = saliency if isinstance(saliency, Looker) else None
         if looker is None and settings.get("region", card_of(engine).region) == "saliency":
-            spec = saliency or ("embedded" if base == "embedded" else None)
+            spec = saliency or ("embedded" if base in SHIPPED else None)
             if spec is not None:
                 said(f"loading the CLIP {spec}")
                 looker = await asyncio.to_thread(_load_looker, spec, device)

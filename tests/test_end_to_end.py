@@ -31,7 +31,7 @@ async def ask(index, context, **options):
     return await answer(made.image, made.question, choices=made.choices, context=context, **options)
 
 
-@pytest.mark.parametrize("which", ["base", "expert"])
+@pytest.mark.parametrize("which", ["base", "cdrl", "expert"])
 def test_shipped_models_are_what_their_cards_say(which):
     folder = embedded_folder(which)
     card = read_card(folder)

@@ -38,8 +38,8 @@ class CDRLConfig(GRPOConfig):
     alpha: float = field(
         default=0.5,
         metadata={
-            "help": "Largest perception reward. Half of the output reward: twice as much costs "
-            "accuracy on the embedded base."
+            "help": "Largest perception reward. The embedded recipe has 2: a smaller one left "
+            "noised answers too sure there."
         },
     )
     perception_beta: float = field(

@@ -1,6 +1,8 @@
 """A training run from its settings to a checkpoint; a killed one goes on from its last save."""
 
+import copy
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -12,7 +14,7 @@ from trl.trainer.utils import get_peft_config
 
 from catts.agents.card import ModelCard, write_card
 from catts.agents.loading import LoadedModel, load_model
-from catts.agents.spec import embedded_folder
+from catts.agents.spec import SHIPPED, shipped_folder
 from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.machine import prepare
 from catts.errors import InputError
@@ -29,6 +31,7 @@ from catts.training.sharded import check_sharding, loading_whole, whole_state
 from catts.training.trainer import CDRLTrainer
 
 _NORMALISATION = "normalisation.json"
+_KEPT = ("config.json", "generation_config.json")
 
 
 def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
@@ -49,7 +52,7 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     noise = noise_of(run, config, source)
     with loading_whole(config):
         loaded = load_model(
-            embedded_folder("base") if base == "embedded" else base,
+            shipped_folder(base, "base") if base in SHIPPED else base,
             device="cpu" if config.use_cpu else None,
             dtype=model.dtype,
             attn_implementation=model.attn_implementation,
@@ -62,7 +65,8 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
         args=config,
         normalisation=normalisation,
         train_dataset=twins(source, loaded.prompts, loaded.vocabulary.plain, noise),
-        processing_class=loaded.processor,
+        # the trainer changes it: prompts are padded on the left
+        processing_class=copy.deepcopy(loaded.processor),
         peft_config=get_peft_config(model),
     )
     check_sharding(trainer)
@@ -122,6 +126,11 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
         else:
             policy.save_pretrained(part, state_dict={n: w.to(dtype) for n, w in state.items()})
         loaded.processor.save_pretrained(part)
+        for kept in _KEPT:
+            # a trained model is the base's in shape and stored precision; transformers would write
+            # what it was trained in, and that it keeps no cache
+            if (part / kept).is_file():
+                shutil.copyfile(loaded.folders[0] / kept, part / kept)
         for weights in part.glob("*.safetensors"):
             # transformers leaves them readable by their owner alone; a package is for everyone
             weights.chmod(0o644)

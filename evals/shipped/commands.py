@@ -221,6 +221,6 @@ def _load(spec: str, which: Literal["base", "expert"] = "base") -> "Transformers
 
 
 def _folder(spec: str, which: Literal["base", "expert"]) -> Path:
-    from catts.agents.spec import embedded_folder
+    from catts.agents.spec import SHIPPED, shipped_folder
 
-    return embedded_folder(which) if spec == "embedded" else Path(spec)
+    return shipped_folder(spec, which) if spec in SHIPPED else Path(spec)

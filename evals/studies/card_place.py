@@ -6,6 +6,7 @@ from pathlib import Path
 from catts.agents.card import CARD_NAME, CARDS_VARIABLE, cards_folder, has_card
 from catts.agents.local_spec import checkpoint_folder
 from catts.agents.protocol import Engine
+from catts.agents.spec import SHIPPED
 from catts.errors import CalibrationError
 
 _GIVE_OUT = "give --out FOLDER to write the card there"
@@ -25,9 +26,9 @@ def check_place(base: str, out: Path | None) -> None:
     """
     if out is not None:
         _writable(out)
-    elif base == "embedded":
+    elif base in SHIPPED:
         raise CalibrationError(
-            f"the embedded model ships with its card, which always counts: {_GIVE_OUT}, or "
+            f"the model {base} ships with its card, which always counts: {_GIVE_OUT}, or "
             "calibrate a copy of its folder"
         )
     else:

@@ -17,8 +17,10 @@ from catts.evals.calibration_metrics import (
     gap_statistic,
 )
 from catts.evals.calibrators import Scored, cross_fitted, fit_isotonic
+from catts.evals.measured import Beliefs
 from catts.evals.metrics import FloatArray, weighted_auroc, within_cluster_aurocs
 from catts.evals.resampled import Resampled
+from catts.evals.studies import calibration
 from catts.evals.studies.calibration import Asked
 from catts.evals.studies.result import Cell, Curves, Estimate, Line
 
@@ -144,14 +146,23 @@ def table(models: Mapping[str, Sequence[Mapping[Way, Said]]], t: int) -> list[Li
     return lines
 
 
-def curves(lines: Sequence[Line]) -> Curves:
-    """A panel for each quantity, in it a point for each label."""
-    labels = list(dict.fromkeys(line.label for line in lines))
-    return {
-        f"{line.group}: {line.label}": ((float(labels.index(line.label)), value),)
-        for line in lines
-        if isinstance(value := line.cells["value"], Estimate)
-    }
+def curves(models: Mapping[str, Sequence[Mapping[Way, Said]]]) -> Curves:
+    """Reliability on the mix, a panel for each way of asking and a curve for each label.
+
+    A label without the confidence has none.
+    """
+    told: dict[str, list[Beliefs]] = {}
+    for label, seeds in models.items():
+        for way in seeds[0]:
+            try:
+                mixes = [_mix(way, said) for said in seeds]
+            except ValueError:
+                continue
+            rows = [np.concatenate(several) for several in zip(*mixes, strict=True)]
+            columns = ([part[:, place] for part in rows] for place in (0, 1))
+            mapped = Beliefs.of_probabilities(*columns, way, label)
+            told.setdefault(f"clean and noised, {way}", []).append(mapped)
+    return calibration.curves(told)
 
 
 def against(label: str) -> str:

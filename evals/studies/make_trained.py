@@ -52,7 +52,8 @@ async def make_cdrl(lab: Lab) -> StudyResult:
     notes = cdrl.notes(setting.t, region, lab.context.policy.temperature, fitted_on)
     return lab.result(
         "cdrl", cdrl.TITLE, columns, lines, (*notes, *lost),
-        curves=cdrl.curves(lines), axes=("models", "value"),
+        curves=await asyncio.to_thread(cdrl.curves, models),
+        axes=("promised probability", "accuracy"),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from catts.agents.qwen_vl import (
 from catts.agents.spec import embedded_folder
 
 
-@pytest.mark.parametrize("which", ["base", "expert"])
+@pytest.mark.parametrize("which", ["base", "cdrl", "expert"])
 def test_the_shipped_files_hold_the_shared_words(which):
     folder = embedded_folder(which)
     assert (folder / "chat_template.jinja").read_text("utf-8") == CHAT_TEMPLATE

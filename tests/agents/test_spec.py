@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from catts.agents.providers import split_url
 from catts.agents.roles import ChatExpert
-from catts.agents.spec import embedded_folder, resolve_base, resolve_expert
+from catts.agents.spec import embedded_folder, resolve_base, resolve_expert, shipped_folder
 from catts.errors import InputError, ModelSpecError
 from catts.question import Question
 
@@ -193,8 +193,20 @@ def test_embedded_models_are_found_without_importing_their_package(tmp_path, mon
     found = type("Found", (), {"submodule_search_locations": [str(tmp_path)]})
     monkeypatch.setattr("catts.agents.spec.find_spec", lambda name: found)
     assert embedded_folder("expert") == folder
-    with pytest.raises(ModelSpecError, match="no embedded base model"):
+    with pytest.raises(ModelSpecError, match=r"no embedded base model.*catts embedded train base"):
         embedded_folder("base")
+    with pytest.raises(ModelSpecError, match=r"no embedded cdrl model.*`catts train`"):
+        shipped_folder("embedded-cdrl", "base")
+    (tmp_path / "models" / "cdrl").mkdir()
+    assert shipped_folder("embedded-cdrl", "base").name == "cdrl"
+    assert shipped_folder("embedded", "expert") == folder
+
+
+@pytest.mark.models
+def test_the_base_ships_as_it_was_and_after_training():
+    before, after = resolve_base("embedded"), resolve_base("embedded-cdrl")
+    assert (before.name, after.name) == ("embedded-base", "embedded-cdrl")
+    assert before.fingerprint != after.fingerprint
 
 
 def test_a_base_that_is_not_there_is_refused():

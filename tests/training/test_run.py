@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from catts.agents.loading import load_model
+from catts.agents.spec import embedded_folder
 from catts.cli import app
 from catts.errors import CalibrationError, InputError
 from catts.training.arguments import parsed
@@ -69,6 +70,10 @@ def test_the_command_prints_where_the_model_lies(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1]) == {"model": str(out / "model")}
+    own = {"catts.json", "model.safetensors", "README.md", "recipe.json"}
+    for file in embedded_folder("base").iterdir():
+        if file.name not in own:
+            assert (out / "model" / file.name).read_bytes() == file.read_bytes(), file.name
     card = load_model(out / "model", device="cpu").card
     assert (card.prompt_set, card.max_new_tokens, card.confidence_map) == ("embedded", 160, None)
 

@@ -13,7 +13,7 @@ from catts.agents.protocol import Generation, Usage
 from catts.errors import InputError
 from catts.evals.studies import make_trained
 from catts.evals.studies.calibration import Asked
-from catts.evals.studies.cdrl import Said, Way, against, table
+from catts.evals.studies.cdrl import Said, Way, against, curves, table
 from catts.evals.studies.ladder import columns
 from catts.evals.studies.result import Estimate, Line
 from catts.evals.studies.setting import by_label
@@ -79,6 +79,15 @@ def test_each_number_is_the_one_by_hand() -> None:
     assert base["AUROC, clean, greedy"]["value"].value == 1.0
 
 
+def test_seeds_are_one_curve_of_a_label() -> None:
+    one = model(CLEAN, CLEAN, KNOWN)
+    drawn = curves({"base": [one], "cdrl": [one, one]})
+    points = drawn["clean and noised, greedy: base"]
+    assert [round(accuracy.value, 2) for _, accuracy in points] == [0.0, 1.0]
+    assert [x for x, _ in points] == pytest.approx([0.01, 0.99])
+    assert drawn["clean and noised, greedy: cdrl"] == points
+
+
 def test_the_first_label_is_compared_with_every_other() -> None:
     worse = model([[("4", 2.0)]] * 4, CLEAN, KNOWN)
     lines = table({"base": [worse], "cdrl": [model(CLEAN, CLEAN, KNOWN)], "control": [worse]}, 700)
@@ -108,6 +117,11 @@ def test_what_is_undefined_is_empty() -> None:
     for name in ("fall of C", "AUROC on the mix", "AUROC within one question"):
         assert all(line.cells["value"] is None for line in lines if line.group.startswith(name))
     assert cells(lines, "over-confidence gap at t = 700, samples", "cdrl")["of base"] is not None
+    silent = Asked("by hand", [Generation(samples=(), usage=Usage())], [[]])
+    none: Mapping[Way, Said] = {"greedy": Said(silent, silent, silent)}
+    assert list(curves({"base": [model(sure, sure, KNOWN)], "cdrl": [none]})) == [
+        "clean and noised, greedy: base", "clean and noised, samples: base",
+    ]  # fmt: skip
 
 
 def test_labels() -> None:
@@ -138,6 +152,11 @@ async def test_a_study_of_training_asks_every_model_the_same(
     assert found["seeds"] == "0.667, 0.667"
     assert "whole picture at t = 600" in made.notes[0]
     assert "the other half of these questions" in made.notes[2]
+    assert list(made.curves) == [
+        f"clean and noised, {way}: {label}"
+        for way in ("greedy", "samples")
+        for label in ("base", "cdrl", "control")
+    ]
     assert made.columns == ("value", "seeds", "vs base", "of base", "cdrl vs it")
 
 
