@@ -159,8 +159,8 @@ def curves(models: Mapping[str, Sequence[Mapping[Way, Said]]]) -> Curves:
             except ValueError:
                 continue
             rows = [np.concatenate(several) for several in zip(*mixes, strict=True)]
-            columns = ([part[:, place] for part in rows] for place in (0, 1))
-            mapped = Beliefs.of_probabilities(*columns, way, label)
+            p, right = ([part[:, place] for part in rows] for place in (0, 1))
+            mapped = Beliefs.of_probabilities(p, right, way, label)
             told.setdefault(f"clean and noised, {way}", []).append(mapped)
     return calibration.curves(told)
 
