@@ -10,7 +10,6 @@ The contrastive decoder is timed against one greedy decode of the same length, d
 """
 
 import argparse
-import multiprocessing
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from catts.agents.benchmark_arms import ARMS, Arm, Setting, open_arm
 from catts.agents.loading import find_device
 from catts.agents.random_model import MEDIUM, Size, random_qwen2_5_vl
+from catts.arms import started
 from catts.records import Record
 
 VISUAL_TOKENS = (64, 256, 1024)
@@ -118,26 +118,17 @@ def format_rows(rows: Sequence[BenchmarkRow]) -> str:
 
 
 def _row(setting: Setting, repeats: int) -> BenchmarkRow:
-    context = multiprocessing.get_context("spawn")
-    pipes: dict[Arm, Connection] = {}
-    processes = []
-    for arm in ARMS:
-        pipes[arm], far = context.Pipe()
-        process = context.Process(target=_serve, args=(far, arm, setting), daemon=True)
-        process.start()
-        far.close()
-        processes.append(process)
-    facts = {arm: pipe.recv() for arm, pipe in pipes.items()}
     seconds: dict[Arm, list[float]] = {arm: [] for arm in ARMS}
-    for repeat in range(repeats + 1):
-        for arm, pipe in pipes.items():
-            pipe.send(True)
-            elapsed = pipe.recv()
-            if repeat > 0:
-                seconds[arm].append(elapsed)
-    for pipe, process in zip(pipes.values(), processes, strict=True):
-        pipe.send(False)
-        process.join()
+    with started(ARMS, _serve, setting) as pipes:
+        facts = {arm: pipe.recv() for arm, pipe in pipes.items()}
+        for repeat in range(repeats + 1):
+            for arm, pipe in pipes.items():
+                pipe.send(True)
+                elapsed = pipe.recv()
+                if repeat > 0:
+                    seconds[arm].append(elapsed)
+        for pipe in pipes.values():
+            pipe.send(False)
     ratios = _ratios(seconds["generate"], seconds["sampler"])
     contrast = _ratios(seconds["contrast"], seconds["greedy"])
     return BenchmarkRow(

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,19 +42,22 @@ def questions(
 ) -> None:
     """Count questions per second, asked 1, 4 and 16 at once."""
     quiet_loading()
+    from catts.agents.benchmark_questions import format_questions, run_questions_benchmark
+
+    with timing_bar() as advance:
+        rows = run_questions_benchmark(repeats=repeats, device=device, advance=advance)
+    _print_rows(rows, None if json else format_questions(rows))
+
+
+@contextmanager
+def timing_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for a benchmark, gone at its end; what is yielded takes done and total."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from catts.agents.benchmark_questions import format_questions, run_questions_benchmark
-
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("timing", total=None)
-        rows = run_questions_benchmark(
-            repeats=repeats,
-            device=device,
-            advance=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    _print_rows(rows, None if json else format_questions(rows))
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def quiet_loading(*specs: str) -> None:

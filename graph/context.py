@@ -84,6 +84,11 @@ class Policy(Tuning):
         )
 
     @property
+    def greedy(self) -> SamplingParams:
+        """How the base answers once, at its likeliest."""
+        return SamplingParams(n=1, temperature=0, max_new_tokens=self.max_new_tokens)
+
+    @property
     def reanswering(self) -> SamplingParams:
         """How the answer under the critique is drawn."""
         return SamplingParams(

@@ -20,7 +20,8 @@ from catts.agents.loading import load_model
 from catts.agents.spec import embedded_folder
 from catts.embedded.machine import prepare
 from catts.training.arguments import parsed
-from catts.training.data import Noise, twins
+from catts.training.data import twins
+from catts.training.regions import noise_of
 from catts.training.rewards import Normalisation
 from catts.training.row_rewards import format_of, output_of
 from catts.training.run import source_of
@@ -92,12 +93,13 @@ def _open(arm: Arm, setting: StepSetting, folder: str) -> GRPOTrainer:
     ])  # fmt: skip
     prepare(run.threads)
     set_seed(config.seed)
-    loaded = load_model(embedded_folder("base"), device="cpu")
-    noise = Noise(run.noise_low, run.noise_high, config.seed)
+    loaded, source = load_model(embedded_folder("base"), device="cpu"), source_of(run)
     options: dict[str, Any] = {
         "model": loaded.model,
         "args": config,
-        "train_dataset": twins(source_of(run), loaded.prompts, loaded.vocabulary.plain, noise),
+        "train_dataset": twins(
+            source, loaded.prompts, loaded.vocabulary.plain, noise_of(run, config, source)
+        ),
         "processing_class": loaded.processor,
     }
     if arm == "plain":

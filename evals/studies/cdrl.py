@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -45,6 +45,7 @@ class Said:
     known: Asked | None
     """To clean pictures of other questions, for the mapping; None where there are none."""
 
+    @cached_property
     def mapped(self) -> tuple[list[FloatArray], list[FloatArray]]:
         """Rows (probability, right) of each question, clean and noised.
 
@@ -206,11 +207,11 @@ def _fall(scale: float, said: Mapping[Way, Said]) -> Resampled:
 
 
 def _gap(way: Way, said: Mapping[Way, Said]) -> Resampled:
-    return Resampled.of(said[way].mapped()[1], gap_statistic)
+    return Resampled.of(said[way].mapped[1], gap_statistic)
 
 
 def _mix(way: Way, said: Mapping[Way, Said]) -> list[FloatArray]:
-    return [np.concatenate(pair) for pair in zip(*said[way].mapped(), strict=True)]
+    return [np.concatenate(pair) for pair in zip(*said[way].mapped, strict=True)]
 
 
 def _ece(way: Way, said: Mapping[Way, Said]) -> Resampled:

@@ -67,8 +67,7 @@ async def make_scaling(lab: Lab) -> StudyResult:
 
 async def make_probing(lab: Lab) -> StudyResult:
     """Accuracy and confidence against the noise step, of the setting's calibrated bases too."""
-    policy = lab.context.policy
-    greedy = SamplingParams(n=1, temperature=0, max_new_tokens=policy.max_new_tokens)
+    greedy = lab.context.policy.greedy
     lab = await answerable_by_all(lab, greedy, "clean pictures")
     levels: dict[str, list[probing.Level]] = {}
     for title, base in bases_of(lab.setting):
@@ -149,16 +148,17 @@ async def _beliefs(
     """What a base's confidences say, by name and condition, and how they were mapped."""
     policy = context.policy
     asking = replace(lab.asking, context=context)
-    greedy = SamplingParams(n=1, temperature=0, max_new_tokens=policy.max_new_tokens)
     region = regions(lab.items)[0]
     clean = f"clean, {policy.samples} samples"
     said = {
         clean: await asking.samples(policy.sampling, f"{name}: clean"),
-        "clean, greedy": await asking.samples(greedy, f"{name}: clean, greedy"),
+        "clean, greedy": await asking.samples(policy.greedy, f"{name}: clean, greedy"),
     }
     for t in calibration.STEPS:
         condition = f"{region}, t = {t}, greedy"
-        said[condition] = await asking.samples(greedy, f"{name}: {condition}", Noised(t, region))
+        said[condition] = await asking.samples(
+            policy.greedy, f"{name}: {condition}", Noised(t, region)
+        )
     known: Asked | None = None
     notes: list[str] = []
     if not isinstance(validation, str):

@@ -108,10 +108,7 @@ async def _said(
     """What a base says in both ways; `lost` is told of validation questions that it cannot do."""
     policy = context.policy
     asking = replace(lab.asking, context=context)
-    ways: dict[Way, SamplingParams] = {
-        "greedy": SamplingParams(n=1, temperature=0, max_new_tokens=policy.max_new_tokens),
-        "samples": policy.sampling,
-    }
+    ways: dict[Way, SamplingParams] = {"greedy": policy.greedy, "samples": policy.sampling}
 
     async def asked(way: Way, condition: str, picture: Picture | None) -> Asked:
         drawn = await asking.samples(ways[way], f"{title}{condition}, {way}", picture)

@@ -5,14 +5,13 @@ begins alternates; both draw the same completions. Every CDRL step is compared w
 its own pair, so both meet the same machine.
 """
 
-import multiprocessing
 import os
 import statistics
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
 
 import numpy as np
 
+from catts.arms import started
 from catts.evals.metrics import FloatArray, cluster_bootstrap
 from catts.evals.studies.result import Estimate
 from catts.records import Record
@@ -52,30 +51,20 @@ def run_step_cost(
     """Time both arms on the shipped base with the settings of the recipe `embedded`.
 
     Args:
-        questions_per_step: the recipe has 16; each is drawn 4 times clean and 4 times noised.
+        questions_per_step: the recipe has 8; each is drawn 4 times clean and 4 times noised.
         steps: measured pairs, after one that is not.
         threads: CPU threads of each arm.
         seed: of data, noise and completions.
         advance: told after each step how many of how many are done.
     """
     setting = StepSetting(questions_per_step, steps, threads, seed)
-    context = multiprocessing.get_context("spawn")
-    pipes: dict[Arm, Connection] = {}
-    processes = []
-    for arm in ARMS:
-        pipes[arm], far = context.Pipe()
-        process = context.Process(target=serve, args=(far, arm, setting), daemon=True)
-        process.start()
-        far.close()
-        processes.append(process)
     taken: dict[Arm, list[Step]] = {arm: [] for arm in ARMS}
-    for pair in range(steps + 1):
-        for place, arm in enumerate(ARMS if pair % 2 else ARMS[::-1]):
-            pipes[arm].send(True)
-            taken[arm].append(pipes[arm].recv())
-            advance(2 * pair + place + 1, 2 * steps + 2)
-    for process in processes:
-        process.join()
+    with started(ARMS, serve, setting) as pipes:
+        for pair in range(steps + 1):
+            for place, arm in enumerate(ARMS if pair % 2 else ARMS[::-1]):
+                pipes[arm].send(True)
+                taken[arm].append(pipes[arm].recv())
+                advance(2 * pair + place + 1, 2 * steps + 2)
     return summary({arm: its[1:] for arm, its in taken.items()}, setting)
 
 

@@ -13,31 +13,25 @@ if TYPE_CHECKING:
 def cdrl(
     steps: Annotated[int, typer.Option(min=1, help="Measured pairs of steps.")] = 10,
     questions_per_step: Annotated[
-        int, typer.Option(min=1, help="Drawn 4 times clean and 4 times noised; the recipe has 16.")
+        int, typer.Option(min=1, help="Drawn 4 times clean and 4 times noised; the recipe has 8.")
     ] = 16,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Compare a CDRL step with a plain GRPO step of as many completions, on the shipped base."""
-    from catts.agents.commands import quiet_loading
+    from catts.agents.commands import quiet_loading, timing_bar
     from catts.training.need import need_training
 
     need_training()
     quiet_loading()
     from rich.console import Console
-    from rich.progress import Progress
 
     from catts.evals.studies.step_cost import run_step_cost
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("timing", total=None)
+    with timing_bar() as advance:
         cost = run_step_cost(
-            questions_per_step,
-            steps=steps,
-            threads=threads,
-            seed=seed,
-            advance=lambda done, total: progress.update(task, completed=done, total=total),
+            questions_per_step, steps=steps, threads=threads, seed=seed, advance=advance
         )
     if json:
         typer.echo(cost.model_dump_json())

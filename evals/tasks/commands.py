@@ -101,23 +101,15 @@ def harness(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Compare `catts eval embedded` with a plain loop over the graph: what Inspect costs."""
-    from catts.agents.commands import quiet_loading
+    from catts.agents.commands import quiet_loading, timing_bar
     from catts.evals.need import need_evals
 
     need_evals("inspect_ai")
     quiet_loading()
-    from rich.console import Console
-    from rich.progress import Progress
-
     from catts.evals.tasks.benchmark import format_harness, run_harness_benchmark
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("timing", total=None)
+    with timing_bar() as advance:
         row = run_harness_benchmark(
-            questions,
-            repeats=repeats,
-            at_once=max_samples,
-            seed=seed,
-            advance=lambda done, total: progress.update(task, completed=done, total=total),
+            questions, repeats=repeats, at_once=max_samples, seed=seed, advance=advance
         )
     typer.echo(row.model_dump_json() if json else format_harness(row))

@@ -101,7 +101,7 @@ def test_the_first_label_is_compared_with_every_other() -> None:
 def test_without_other_questions_each_half_is_mapped_by_the_other() -> None:
     # the halves disagree: what is right in one is as sure as what is wrong in the other
     clean = [[("3", 4.0)], [("4", 4.0)], [("3", 4.0)], [("4", 4.0)]]
-    rows, _ = model(clean, clean)["greedy"].mapped()
+    rows, _ = model(clean, clean)["greedy"].mapped
     assert [part[0].round(1).tolist() for part in rows] == [[0.0, 1.0], [1.0, 0.0]] * 2
 
 
