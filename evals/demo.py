@@ -159,7 +159,7 @@ def run_demo(
         traces=traces,
     )
     console.print(_table(summary))
-    console.print(_next_steps(summary), soft_wrap=True)
+    console.print(_next_steps(summary, base), soft_wrap=True)
     return summary
 
 
@@ -225,7 +225,7 @@ def _table(summary: DemoSummary) -> Table:
     return table
 
 
-def _next_steps(summary: DemoSummary) -> Text:
+def _next_steps(summary: DemoSummary, base: str) -> Text:
     """Where everything lies, and commands that work as they stand."""
     catts = _command()
     shown = summary.questions[-1]
@@ -238,7 +238,7 @@ def _next_steps(summary: DemoSummary) -> Text:
     lines = (
         f"Pictures lie in {folder}/{noised}, all traces in {summary.traces}. Next:",
         f"  {catts} trace {traces}",
-        f"  {catts} ask {asked}{choices} --routing paper",
+        f"  {catts} ask {asked}{choices} --base {quote(base)} --routing paper",
         "and with a picture of your own:",
         f'  {catts} ask photo.jpg "..." --base Qwen/Qwen2.5-VL-3B-Instruct --expert base',
     )
