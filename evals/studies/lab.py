@@ -12,6 +12,7 @@ from typing import Any, Self
 from catts.agents.card import ModelCard
 from catts.agents.failures import clean
 from catts.agents.protocol import SamplingParams
+from catts.agents.spec import check_local
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.by_name import load_benchmark
 from catts.evals.benchmarks.digest import data_digest
@@ -21,7 +22,7 @@ from catts.evals.graders.grade import gold_of
 from catts.evals.store import Store
 from catts.evals.studies import telling
 from catts.evals.studies.result import Curves, Line, StudyResult
-from catts.evals.studies.setting import Made, Setting
+from catts.evals.studies.setting import Made, Setting, by_label
 from catts.evals.studies.votes import Voted, voted
 from catts.graph.context import Context
 from catts.graph.opening import open_context
@@ -180,6 +181,9 @@ async def open_lab(setting: Setting) -> AsyncIterator[Lab]:
         InputError: the task, its files, a model or the store cannot be used, or a question has no
             label.
     """
+    for several in by_label(setting.calibrated_bases).values():
+        for base in several:
+            check_local(base, "base")
     loaded = await asyncio.to_thread(
         load_benchmark,
         setting.task,

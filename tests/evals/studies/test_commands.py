@@ -44,6 +44,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (("peers", "--task", "mmstar", "--data", "./none"), "no file or folder at ./none"),
         (("cost", "--limit", "2", "--base", "./nowhere"), "./nowhere"),
         (("cost", "--limit", "2", "--store", "."), "cannot use . as a store"),
+        (("cdrl", "--limit", "2", "--calibrated-base", "cdrl=./gone"), "no model at './gone'"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_one_line(
