@@ -5,15 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from inspect_ai.log import EvalLog, read_eval_log_sample_summaries, read_eval_log_samples_by_id
+from inspect_ai.log import EvalLog, read_eval_log_sample_summaries
 from inspect_ai.scorer import Score
 from rich.table import Table
 from rich.text import Text
 
 from catts.evals.metrics import cluster_bootstrap
 
-_UNREAD = {"events", "attachments", "messages", "store"}
-"""Of samples that are read for their scores alone."""
 CHOSEN_ON = "chosen_on"
 """Where a log's metadata say on how many of its questions the base's card was chosen."""
 _ACCURACY = ("accuracy", "low", "high")
@@ -56,12 +54,11 @@ def path_of(location: str) -> Path:
 
 
 def outcome_of(name: str, log: EvalLog) -> Outcome:
-    """What a log says; its samples are read for their scores."""
+    """What a log says; the samples' summaries hold their scores, and are read alone."""
     summaries = read_eval_log_sample_summaries(log.location)
-    answered = [(s.id, s.epoch) for s in summaries if s.error is None]
-    samples = read_eval_log_samples_by_id(log.location, answered, exclude_fields=_UNREAD)
+    answered = [summary for summary in summaries if summary.error is None]
     graded: dict[str, dict[str, list[Score]]] = {}
-    for sample in samples:
+    for sample in answered:
         for grader, score in (sample.scores or {}).items():
             title = str((score.metadata or {}).get("grader", grader))
             graded.setdefault(title, {}).setdefault(str(sample.id), []).append(score)
