@@ -27,7 +27,7 @@ def sampler(
     quiet_loading()
     from rich.console import Console
 
-    from catts.agents.benchmark import format_rows, run_sampler_benchmark
+    from catts.agents.benchmarks.sampler import format_rows, run_sampler_benchmark
 
     with Console(stderr=True).status("timing"):
         rows = run_sampler_benchmark(repeats=repeats, device=device)
@@ -42,7 +42,7 @@ def questions(
 ) -> None:
     """Count questions per second, asked 1, 4 and 16 at once."""
     quiet_loading()
-    from catts.agents.benchmark_questions import format_questions, run_questions_benchmark
+    from catts.agents.benchmarks.questions import format_questions, run_questions_benchmark
 
     with timing_bar() as advance:
         rows = run_questions_benchmark(repeats=repeats, device=device, advance=advance)
@@ -65,7 +65,7 @@ def quiet_loading(*specs: str) -> None:
     if not any(spec.count("/") == 1 and not Path(spec).exists() for spec in specs):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         if "transformers" in sys.modules:  # which has read its environment already
-            from catts.agents.loading import hide_progress
+            from catts.agents.engines.loading import hide_progress
 
             hide_progress()
 

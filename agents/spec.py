@@ -11,19 +11,19 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import InstanceOf, SecretStr
 
-from catts.agents.chat_model import EngineChatModel
 from catts.agents.expert import Expert
+from catts.agents.experts.chat_model import EngineChatModel
+from catts.agents.experts.panel import ExpertPanel
+from catts.agents.experts.providers import OWN_FORMAT, provider_model, server_model, split_url
+from catts.agents.experts.roles import ROLE_TIMEOUT, ChatExpert
 from catts.agents.local_spec import checkpoint_folder
-from catts.agents.panel import ExpertPanel
 from catts.agents.protocol import Engine
-from catts.agents.providers import OWN_FORMAT, provider_model, server_model, split_url
-from catts.agents.roles import ROLE_TIMEOUT, ChatExpert
 from catts.arguments import check_types
 from catts.errors import ModelSpecError
 from catts.names import ROLES, Role
 
 if TYPE_CHECKING:
-    from catts.agents.transformers_engine import TransformersEngine
+    from catts.agents.engines.transformers_engine import TransformersEngine
 
 BaseSpec: TypeAlias = str | Path | Engine
 """An engine, `embedded` or `embedded-cdrl`, the folder of a checkpoint, or a hub id `org/name`."""
@@ -54,7 +54,8 @@ def resolve_base(
 ) -> Engine:
     """The base model that `spec` stands for; an engine stands for itself.
 
-    `max_pixels` is the largest picture that the model sees; see `catts.agents.loading.load_model`.
+    `max_pixels` is the largest picture that the model sees; see
+    `catts.agents.engines.loading.load_model`.
 
     Raises:
         ModelSpecError: there is no such model, it cannot be loaded, or `max_pixels` is given for an
@@ -102,8 +103,8 @@ def resolve_expert(
         timeout: Seconds for one request of a role; by default `ROLE_TIMEOUT` for a remote model
             and none for a local one, which serves its callers in turn.
         max_tokens: Longest reply in tokens, what the model thinks included; by default
-            `PROVIDER_MAX_TOKENS` or `SERVER_MAX_TOKENS` of `catts.agents.providers` for a remote
-            model, and what its card says for a local one.
+            `PROVIDER_MAX_TOKENS` or `SERVER_MAX_TOKENS` of `catts.agents.experts.providers` for a
+            remote model, and what its card says for a local one.
         local_max_tokens: The same for local models only, where `max_tokens` is not given.
         rate_limiter: Asked before each request to a remote model; waiting for it counts as time of
             the request.
@@ -317,7 +318,7 @@ class _Resolver:
         return ChatExpert.single(chat, name=spec + where, timeout=self.timeout or ROLE_TIMEOUT)
 
     def _of_base(self) -> Expert:
-        from catts.agents.transformers_engine import TransformersEngine
+        from catts.agents.engines.transformers_engine import TransformersEngine
 
         if not isinstance(self.base_engine, TransformersEngine):
             raise ModelSpecError(
@@ -348,7 +349,7 @@ def _load(
     attn_implementation: str | None,
     max_pixels: int | None = None,
 ) -> "TransformersEngine":
-    from catts.agents.transformers_engine import TransformersEngine
+    from catts.agents.engines.transformers_engine import TransformersEngine
 
     where = shipped_folder(str(spec), which) if spec in SHIPPED else spec
     return TransformersEngine.load(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from catts.agents.qwen_vl import END_OF_TURN, PAD, VISION_TOKENS, mrope_sections
+from catts.agents.miniatures.qwen_vl import END_OF_TURN, PAD, VISION_TOKENS, mrope_sections
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import random
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from catts.agents.briefing import list_answers, list_candidates
 from catts.agents.expert import Candidate
+from catts.agents.experts.briefing import list_answers, list_candidates
 from catts.embedded.drawing import Look
 from catts.embedded.questions import name, place_name, solve
 from catts.embedded.scene import CELLS, Grade, misread

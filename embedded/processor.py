@@ -3,7 +3,7 @@
 import random
 from typing import Any, get_args
 
-from catts.agents.qwen_vl import CHAT_TEMPLATE, END_OF_TURN, PAD, SPECIAL_TOKENS
+from catts.agents.miniatures.qwen_vl import CHAT_TEMPLATE, END_OF_TURN, PAD, SPECIAL_TOKENS
 from catts.embedded.lessons import Task, lesson
 from catts.embedded.questions import place_name
 from catts.embedded.scene import CELLS

@@ -119,7 +119,7 @@ class Context:
     engine: Engine
     """The base model."""
     expert: Expert
-    """Fills the three roles; `catts.agents.panel.ExpertPanel` gives each role its own."""
+    """Fills the three roles; `catts.agents.experts.panel.ExpertPanel` gives each role its own."""
     policy: InstanceOf[Policy] = field(default_factory=Policy)
     images: ImageStore = field(default_factory=ImageStore)
     """Where the questions' digests are looked up."""

@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen2.5-VL of 0.1 M random weights with processor and byte tokenizer (265 tokens)."""
-    from catts.agents.random_model import TINY, random_qwen2_5_vl
+    from catts.agents.miniatures.random_model import TINY, random_qwen2_5_vl
 
     folder = tmp_path_factory.mktemp("tiny-qwen2.5-vl")
     for part in random_qwen2_5_vl(TINY, max_pixels=224 * 224):
@@ -34,7 +34,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_qwen3_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3-VL of the same size."""
-    from catts.agents.random_model import TINY, random_qwen3_vl
+    from catts.agents.miniatures.random_model import TINY, random_qwen3_vl
 
     folder = tmp_path_factory.mktemp("tiny-qwen3-vl")
     for part in random_qwen3_vl(TINY, max_pixels=224 * 224):

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.protocol import SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.answers import is_correct
 from catts.errors import CalibrationError
 from catts.images import image_digest

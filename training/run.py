@@ -13,9 +13,9 @@ from trl.trainer.model_config import ModelConfig
 from trl.trainer.utils import get_peft_config
 
 from catts.agents.card import ModelCard, write_card
-from catts.agents.loading import LoadedModel, load_model
+from catts.agents.engines.loading import LoadedModel, load_model
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.spec import SHIPPED, shipped_folder
-from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.machine import prepare
 from catts.errors import InputError
 from catts.training.arguments import RunArguments

@@ -16,7 +16,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import set_seed
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from catts.agents.loading import load_model
+from catts.agents.engines.loading import load_model
 from catts.agents.spec import embedded_folder
 from catts.embedded.machine import prepare
 from catts.training.arguments import parsed

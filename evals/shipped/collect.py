@@ -15,11 +15,11 @@ from PIL.Image import Image
 from pydantic import TypeAdapter
 from rich.progress import track
 
-from catts.agents.briefing import list_answers
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.expert import Candidate
+from catts.agents.experts.briefing import list_answers
+from catts.agents.experts.replies import ReplyError, parse_critique, parse_vote
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams
-from catts.agents.replies import ReplyError, parse_critique, parse_vote
-from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.shipped.items import Item
 from catts.perception.key_region import KeyRegion
 from catts.prompts import format_choices

@@ -10,7 +10,7 @@ import typer
 from catts.evals.need import need_evals, need_saliency
 
 if TYPE_CHECKING:
-    from catts.agents.transformers_engine import TransformersEngine
+    from catts.agents.engines.transformers_engine import TransformersEngine
 
 embedded = typer.Typer(
     help="Train, fit and measure the embedded models.", no_args_is_help=True, rich_markup_mode=None
@@ -43,7 +43,7 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Train a model from nothing; OUT/model is the checkpoint. A killed run resumes."""
-    from catts.agents.loading import find_device
+    from catts.agents.engines.loading import find_device
 
     find_device(device)
     out = out or Path("runs") / f"embedded-{which.value}"
@@ -215,7 +215,7 @@ def region(
 
 
 def _load(spec: str, which: Literal["base", "expert"] = "base") -> "TransformersEngine":
-    from catts.agents.transformers_engine import TransformersEngine
+    from catts.agents.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine.load(_folder(spec, which))
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from catts.agents.card import ModelCard
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.protocol import ContrastParams, SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.calibration import ConfidenceMap
 from catts.confidence import ConfidenceKind
 from catts.evals import calibrators, choosing

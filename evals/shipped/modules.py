@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.protocol import SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.shipped.collect import Collection, Samples
 from catts.evals.shipped.verdicts import Verdict, read_rows
 from catts.graph.context import Policy

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.protocol import SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.metrics import Interval, cluster_bootstrap
 from catts.evals.shipped.collect import Collection
 from catts.evals.shipped.items import load_items

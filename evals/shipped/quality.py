@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.protocol import SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.questions import FAMILIES, FREE_FAMILIES
 from catts.embedded.scene import GRADES
 from catts.embedded.world import BENCHMARK_SIZE

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.protocol import ContrastParams, SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.drawing import GRID
 from catts.evals.metrics import paired_difference
 from catts.evals.shipped.collect import Collection, Samples

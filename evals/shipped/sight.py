@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.protocol import SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.calibration import ConfidenceMap
 from catts.confidence import ConfidenceKind
 from catts.evals.metrics import cluster_bootstrap

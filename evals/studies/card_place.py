@@ -52,7 +52,7 @@ def card_folder(base: str, out: Path | None, engine: Engine) -> Path:
     if local is not None:
         return local
     # imported here: it brings transformers, which telling of a bad folder need not wait for
-    from catts.agents.transformers_engine import TransformersEngine
+    from catts.agents.engines.transformers_engine import TransformersEngine
 
     if isinstance(engine, TransformersEngine) and has_card(engine.loaded.folders):
         raise CalibrationError(

@@ -9,9 +9,9 @@ import pytest
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from catts.agents.experts.roles import ChatExpert
 from catts.agents.failures import describe
 from catts.agents.keys import keys_of, names_a_key
-from catts.agents.roles import ChatExpert
 from catts.errors import RoleError
 from catts.question import Question
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from catts.agents import pictures
-from catts.agents.briefing import image_blocks
+from catts.agents.experts.briefing import image_blocks
 
 
 @pytest.fixture

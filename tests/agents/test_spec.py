@@ -6,8 +6,8 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import SecretStr
 
-from catts.agents.providers import split_url
-from catts.agents.roles import ChatExpert
+from catts.agents.experts.providers import split_url
+from catts.agents.experts.roles import ChatExpert
 from catts.agents.spec import embedded_folder, resolve_base, resolve_expert, shipped_folder
 from catts.errors import InputError, ModelSpecError
 from catts.question import Question
@@ -215,7 +215,7 @@ def test_a_base_that_is_not_there_is_refused():
 
 
 def test_max_pixels_is_for_a_base_that_is_loaded_here(tiny_checkpoint):
-    from catts.agents.transformers_engine import TransformersEngine
+    from catts.agents.engines.transformers_engine import TransformersEngine
 
     engine = resolve_base(tiny_checkpoint, device="cpu", max_pixels=112 * 112)
     assert engine.loaded.max_pixels == 112 * 112

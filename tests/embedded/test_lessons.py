@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catts.agents.replies import parse_critique, parse_plan, parse_vote
+from catts.agents.experts.replies import parse_critique, parse_plan, parse_vote
 from catts.answers import canonical, extract_answer
 from catts.embedded.lessons import (
     Task,

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from catts.agents.card import read_card
-from catts.agents.transformers_engine import TransformersEngine
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.embedded import processor as processor_module
 from catts.embedded import train as train_module
 from catts.embedded.architecture import Size, build_model

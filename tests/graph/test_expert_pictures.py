@@ -11,8 +11,8 @@ from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents import pictures
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.spec import embedded_folder, resolve_expert
-from catts.agents.transformers_engine import TransformersEngine
 from catts.graph.context import Context
 from catts.graph.embed import answer
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from scripted_models import ScriptedExpert
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.spec import embedded_folder
-from catts.agents.transformers_engine import TransformersEngine
 from catts.graph.context import Context
 from catts.graph.nodes import render, self_check
 from catts.graph.records import ContrastRecord, NoisedImage

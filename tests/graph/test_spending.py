@@ -11,8 +11,8 @@ from PIL import Image
 from scripted_models import ScriptedEngine
 
 from catts.agents.expert import Expert, RoleResult, Vote
+from catts.agents.experts.roles import ChatExpert
 from catts.agents.protocol import Usage
-from catts.agents.roles import ChatExpert
 from catts.errors import RoleError
 from catts.graph.context import Context
 from catts.graph.embed import answer

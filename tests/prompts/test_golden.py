@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from catts.agents.briefing import list_answers, list_candidates
 from catts.agents.expert import Candidate
+from catts.agents.experts.briefing import list_answers, list_candidates
 from catts.errors import PromptError
 from catts.prompts import (
     FIELDS,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from catts.agents.loading import LoadedModel, load_model
+from catts.agents.engines.loading import LoadedModel, load_model
 from catts.agents.spec import embedded_folder
 from catts.training.config import CDRLConfig
 from catts.training.data import Noise, twins

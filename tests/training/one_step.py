@@ -7,7 +7,7 @@ import torch
 from fsdp_on_cpu import use_fsdp
 from safetensors.torch import save_file
 
-from catts.agents.loading import load_model
+from catts.agents.engines.loading import load_model
 from catts.agents.spec import embedded_folder
 from catts.training.config import CDRLConfig
 from catts.training.data import Noise, twins

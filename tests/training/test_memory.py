@@ -11,8 +11,8 @@ from PIL import Image
 from torch.profiler import ProfilerActivity, profile
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from catts.agents.loading import load_model
-from catts.agents.random_model import Size, random_qwen2_5_vl
+from catts.agents.engines.loading import load_model
+from catts.agents.miniatures.random_model import Size, random_qwen2_5_vl
 from catts.training.config import CDRLConfig
 from catts.training.rewards import Normalisation
 from catts.training.row_rewards import format_of, output_of

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from catts.agents.loading import load_model
+from catts.agents.engines.loading import load_model
 from catts.agents.spec import embedded_folder
 
 

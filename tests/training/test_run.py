@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from catts.agents.loading import load_model
+from catts.agents.engines.loading import load_model
 from catts.agents.spec import embedded_folder
 from catts.cli import app
 from catts.errors import CalibrationError, InputError
@@ -96,8 +96,8 @@ def test_settings_that_cannot_be_used(arguments: tuple[str, ...], words: str) ->
 
 @pytest.mark.models
 def test_a_base_that_is_always_right_cannot_be_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+    from catts.agents.engines.transformers_engine import TransformersEngine
     from catts.agents.spec import embedded_folder
-    from catts.agents.transformers_engine import TransformersEngine
     from catts.training import normalise
     from catts.training.embedded_source import EmbeddedSource
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.expert import Candidate
 from catts.agents.protocol import SamplingParams
-from catts.agents.transformers_engine import TransformersEngine
 from catts.evals.shipped import collect
 from catts.evals.shipped.collect import Collection
 from catts.evals.shipped.items import load_items

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from catts.agents.engines.transformers_engine import TransformersEngine
 from catts.agents.spec import embedded_folder
-from catts.agents.transformers_engine import TransformersEngine
 from catts.embedded.questions import FAMILIES
 from catts.evals.shipped import sight
 from catts.evals.shipped.presentation import quality_markdown

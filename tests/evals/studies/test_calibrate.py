@@ -16,7 +16,7 @@ from scripted_models import ONE_CALL, ScriptedEngine, ScriptedExpert, completion
 
 from catts import cli
 from catts.agents.card import ModelCard, read_card
-from catts.agents.loading import load_model
+from catts.agents.engines.loading import load_model
 from catts.agents.protocol import Contrast, Generation
 from catts.agents.spec import embedded_folder
 from catts.errors import CalibrationError, EngineError, RoleError

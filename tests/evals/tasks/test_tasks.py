@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from catts.agents.card import ChosenOn, read_card, write_card
-from catts.agents.roles import ChatExpert
+from catts.agents.experts.roles import ChatExpert
 from catts.agents.spec import embedded_folder
 from catts.cli import app
 from catts.errors import BenchmarkError, EngineError, InputError, RoleError
@@ -143,7 +143,7 @@ def test_a_log_is_graded_again_without_running_again(log: EvalLog) -> None:
 def test_a_run_with_a_failed_sample_never_looks_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from catts.agents.transformers_engine import TransformersEngine
+    from catts.agents.engines.transformers_engine import TransformersEngine
 
     asked_for, sample = [], TransformersEngine.sample
 

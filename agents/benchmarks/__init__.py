@@ -1,0 +1,1 @@
+"""`catts bench sampler` and `catts bench questions`: what they time, and how."""
