@@ -4,7 +4,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 ARGS ?=
 
-.PHONY: demo test install
+VLLM := .venv-vllm
+VLLM_NEEDS := tests/agents/engines/vllm/environment
+
+.PHONY: demo test install vllm-env
 
 demo: $(INSTALLED)
 	$(BIN)/catts demo $(ARGS)
@@ -13,6 +16,16 @@ test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 install: $(INSTALLED)
+
+# the real vLLM for tests, on a CPU: an environment of its own, since it needs other versions
+vllm-env: $(VLLM)/.installed
+
+$(VLLM)/.installed: $(INSTALLED) $(VLLM_NEEDS)/requirements.txt $(VLLM_NEEDS)/overrides.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VLLM)
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip install --quiet \
+		--python $(VLLM)/bin/python --override $(VLLM_NEEDS)/overrides.txt \
+		$(if $(PIP_FIND_LINKS)$(UV_FIND_LINKS),,--torch-backend cpu) -r $(VLLM_NEEDS)/requirements.txt
+	touch $@
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

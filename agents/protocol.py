@@ -166,9 +166,12 @@ class Engine(Protocol):
         noised: Sequence[Image],
         params: ContrastParams,
         *,
-        candidates: Sequence[str] = (),
+        candidates: Sequence[Sample] = (),
     ) -> Contrast:
-        """Decode against the noised images; `candidates` serve engines that can only score."""
+        """Decode against the noised images; `candidates` serve engines that can only score.
+
+        They are completions that this engine sampled for the question, one for each answer.
+        """
 
     async def score(
         self, question: Question, images: Sequence[Image], completions: Sequence[Sequence[int]]

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import InstanceOf, SecretStr
 
+from catts.agents.addresses import place_of
+from catts.agents.engines.vllm.address import names_server, read_address
 from catts.agents.expert import Expert
 from catts.agents.experts.chat_model import EngineChatModel
 from catts.agents.experts.panel import ExpertPanel
-from catts.agents.experts.providers import OWN_FORMAT, provider_model, server_model, split_url
+from catts.agents.experts.providers import OWN_FORMAT, provider_model, server_model
 from catts.agents.experts.roles import ROLE_TIMEOUT, ChatExpert
 from catts.agents.local_spec import checkpoint_folder
 from catts.agents.protocol import Engine
@@ -24,9 +26,15 @@ from catts.names import ROLES, Role
 
 if TYPE_CHECKING:
     from catts.agents.engines.transformers_engine import TransformersEngine
+    from catts.agents.engines.vllm.engine import VLLMEngine
 
 BaseSpec: TypeAlias = str | Path | Engine
-"""An engine, `embedded` or `embedded-cdrl`, the folder of a checkpoint, or a hub id `org/name`."""
+"""An engine, or a text:
+
+- `embedded` or `embedded-cdrl`: a base that the package ships;
+- the folder of a checkpoint, or a hub id `org/name`, run by the transformers engine;
+- `vllm:ADDRESS[,ADDRESS...][#MODEL]`: a model on a vLLM server, or on several.
+"""
 
 Shipped = Literal["base", "expert", "cdrl"]
 """Models that the package ships: the base, the expert, and the base after CDRL."""
@@ -59,18 +67,19 @@ def resolve_base(
 
     Raises:
         ModelSpecError: there is no such model, it cannot be loaded, or `max_pixels` is given for an
-            engine, which is loaded already.
+            engine or a server, which have loaded theirs already.
         InputError: an argument has another type.
     """
     check_types(resolve_base, **locals())
-    if isinstance(spec, (str, Path)):
+    served = str(spec) if names_server(spec) else None
+    if isinstance(spec, (str, Path)) and served is None:
         return _load(spec, "base", device, dtype, attn_implementation, max_pixels)
     if max_pixels is not None:
         raise ModelSpecError(
             "max_pixels is for a base model that is loaded here: give it to "
-            "TransformersEngine.load, or leave it out"
+            "TransformersEngine.load or to the server (`--mm-processor-kwargs`), or leave it out"
         )
-    return spec
+    return _served(served) if served is not None else cast("Engine", spec)
 
 
 def resolve_expert(
@@ -194,7 +203,9 @@ def check_local(spec: str | Path, which: Literal["base", "expert"]) -> None:
         ModelSpecError: there is no such folder, and it is no hub id; what a hub id or a folder
             holds is not looked at.
     """
-    if spec in SHIPPED:
+    if which == "base" and names_server(spec):
+        read_address(str(spec))
+    elif spec in SHIPPED:
         shipped_folder(str(spec), which)
     elif spec != "base" or which == "base":
         checkpoint_folder(spec)
@@ -314,19 +325,20 @@ class _Resolver:
                 max_tokens=self.max_tokens,
                 rate_limiter=self.rate_limiter,
             )
-        where = f" at {split_url(self.url).netloc.rpartition('@')[2]}" if self.url else ""
+        where = f" at {place_of(self.url)}" if self.url else ""
         return ChatExpert.single(chat, name=spec + where, timeout=self.timeout or ROLE_TIMEOUT)
 
     def _of_base(self) -> Expert:
         from catts.agents.engines.transformers_engine import TransformersEngine
+        from catts.agents.engines.vllm.engine import VLLMEngine
 
-        if not isinstance(self.base_engine, TransformersEngine):
+        if not isinstance(self.base_engine, (TransformersEngine, VLLMEngine)):
             raise ModelSpecError(
-                "`base` as expert needs a base model that runs here, on transformers: name another"
+                "`base` as expert needs a base model on transformers or vLLM: name another expert"
             )
         return self._of_engine(self.base_engine, owned=False)
 
-    def _of_engine(self, engine: "TransformersEngine", *, owned: bool) -> Expert:
+    def _of_engine(self, engine: "TransformersEngine | VLLMEngine", *, owned: bool) -> Expert:
         return ChatExpert.single(
             EngineChatModel(
                 engine=engine,
@@ -359,6 +371,12 @@ def _load(
         attn_implementation=attn_implementation,
         max_pixels=max_pixels,
     )
+
+
+def _served(spec: str) -> "VLLMEngine":
+    from catts.agents.engines.vllm.engine import VLLMEngine
+
+    return VLLMEngine.load(spec)
 
 
 def _name(spec: ExpertSpec) -> str:

@@ -66,3 +66,26 @@ async def served(future: "Future[_T]", begun: Callable[[], bool]) -> _T:
     except BaseException:
         result.cancel()
         raise
+
+
+@asynccontextmanager
+async def turn(room: asyncio.Semaphore) -> AsyncIterator[None]:
+    """A place among the calls that may be under way; waiting for it is no work, as in `served`."""
+    taking = asyncio.ensure_future(room.acquire())
+    waits, now = WAITING.get(), asyncio.get_running_loop().time
+    try:
+        while not taking.done():
+            start = now()
+            if waits is not None:
+                waits(BEAT_S)
+            await asyncio.wait([taking], timeout=BEAT_S)
+            if waits is not None:
+                waits(now() - start - BEAT_S)
+    except BaseException:
+        if not taking.cancel() and not taking.cancelled():
+            room.release()
+        raise
+    try:
+        yield
+    finally:
+        room.release()

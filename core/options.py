@@ -10,8 +10,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of an acc
 Base = Annotated[
     str,
     typer.Option(
-        help="Base model: embedded, embedded-cdrl (the same after CDRL), a checkpoint's folder, or "
-        "a hub id org/name."
+        help="Base model: embedded, embedded-cdrl (the same after CDRL), a checkpoint's folder, "
+        "a hub id org/name, or vllm:ADDRESS#MODEL."
     ),
 ]
 ExpertName = Annotated[

@@ -14,6 +14,7 @@ from catts.agents.protocol import (
     ContrastParams,
     Engine,
     Generation,
+    Sample,
     SamplingParams,
     Score,
     Usage,
@@ -88,7 +89,7 @@ class EngineBehind:
         noised: Sequence[Image],
         params: ContrastParams,
         *,
-        candidates: Sequence[str] = (),
+        candidates: Sequence[Sample] = (),
     ) -> Contrast:
         """As the model."""
         return await self._engine.contrast(question, images, noised, params, candidates=candidates)
@@ -151,10 +152,10 @@ class StoredEngine(EngineBehind):
         noised: Sequence[Image],
         params: ContrastParams,
         *,
-        candidates: Sequence[str] = (),
+        candidates: Sequence[Sample] = (),
     ) -> Contrast:
         """As the model; candidates count only where it does not decode both branches itself."""
-        named = () if self.capabilities.lock_step_contrast else tuple(candidates)
+        named = () if self.capabilities.lock_step_contrast else tuple(c.text for c in candidates)
         digests = await asyncio.to_thread(lambda: [image_digest(image) for image in noised])
         key = self._key("contrast", question, digests, params.model_dump(), named)
         return await self._store.recall(

@@ -142,12 +142,23 @@ async def self_check(state: State, context: Context) -> Work:
         images,
         pictures,
         policy.contrast,
-        candidates=[c.answer for c in candidates(state.samples)],
+        candidates=[_completion(state.samples, c.answer) for c in candidates(state.samples)],
     )
     sample = read_beside(state.samples, contrast.sample, question, policy)
     record = ContrastRecord(sample=sample, method=contrast.method, noised=noised)
     ballots = self_check_ballots(sample.answer, policy.tau3, contrast.method, policy.noise_t)
     return Work({"self_check": record, "ballots": ballots}, contrast.usage)
+
+
+def _completion(samples: Sequence[SampleRecord], answer: str) -> Sample:
+    """The most confident sample with this answer, as its engine drew it."""
+    said = spokesman(samples, answer)
+    return Sample(
+        text=said.text,
+        token_ids=said.token_ids,
+        confidence=said.confidences,
+        finish_reason=said.finish_reason,
+    )
 
 
 def decide(state: State) -> Update:

@@ -15,6 +15,7 @@ FLOORS = {
     "catts.perception": 1,
     "catts.agents": 2,
     "catts.agents.engines": 3,
+    "catts.agents.engines.vllm": 4,
     "catts.agents.experts": 3,
     "catts.agents.miniatures": 3,
     "catts.agents.benchmarks": 4,
@@ -22,19 +23,19 @@ FLOORS = {
     "catts.agents.panel": 4,
     "catts.agents.roles": 4,
     "catts.agents.transformers_engine": 4,
-    "catts.agents.spec": 4,
-    "catts.agents.commands": 5,
-    "catts.agents.doctor": 5,
-    "catts.graph": 6,
-    "catts.embedded": 6,
-    "catts.training": 7,
-    "catts.evals.benchmarks": 7,
-    "catts.evals.graders": 8,
-    "catts.evals": 9,
-    "catts.evals.shipped": 10,
-    "catts.evals.studies": 10,
-    "catts.evals.tasks": 10,
-    "catts.evals.pages": 11,
+    "catts.agents.spec": 5,
+    "catts.agents.commands": 6,
+    "catts.agents.doctor": 6,
+    "catts.graph": 7,
+    "catts.embedded": 7,
+    "catts.training": 8,
+    "catts.evals.benchmarks": 8,
+    "catts.evals.graders": 9,
+    "catts.evals": 10,
+    "catts.evals.shipped": 11,
+    "catts.evals.studies": 11,
+    "catts.evals.tasks": 11,
+    "catts.evals.pages": 12,
 }
 """Packages, and modules that stand higher than the rest of theirs, on their floors."""
 FRONT_DOORS = {"catts", "catts.cli"}
@@ -44,7 +45,14 @@ MODELS = {"catts.agents.engines", "catts.agents.miniatures", "catts.agents.bench
 """Packages that hold models in memory."""
 
 HEAVY = {
-    "torch": {"catts.training", "catts.perception", *MODELS, "catts.embedded", "catts.agents"},
+    "torch": {
+        "catts.training",
+        "catts.perception",
+        *MODELS,
+        "catts.agents.engines.vllm",
+        "catts.embedded",
+        "catts.agents",
+    },  # fmt: skip
     "torchvision": {"catts.perception", "catts.embedded"},
     "transformers": {"catts.training", *MODELS, "catts.embedded"},
     "tokenizers": {*MODELS, "catts.embedded"},
@@ -63,6 +71,8 @@ HEAVY = {
     "math_verify": {"catts.answers"},
     "sympy": {"catts.answers"},
     "matplotlib": {"catts.evals.shipped", "catts.evals.studies", "catts.embedded"},
+    "openai": {"catts.agents.engines.vllm"},
+    "vllm": {"catts.agents.engines.vllm"},
     "typer": {
         "catts",
         "catts.perception",

@@ -80,6 +80,11 @@ class CDRLConfig(GRPOConfig):
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: give {' or '.join(known)}, not {getattr(self, name)!r}")
+        if self.mask_truncated_completions:
+            raise InputError(
+                "mask_truncated_completions: a cut completion has a confidence, which CDRL "
+                "rewards; give a larger max_completion_length instead"
+            )
         if self.scale_rewards == "batch":
             raise InputError("scale_rewards: CDRL knows group and none")
         local = self.per_device_train_batch_size * (self.steps_per_generation or 1)
@@ -89,6 +94,11 @@ class CDRLConfig(GRPOConfig):
                 f"2 x num_generations = {2 * self.group}: a question's clean and noised "
                 "group must lie on one device"
             )
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest completion."""
+        return self.max_completion_length or 256
 
     @property
     def group(self) -> int:

@@ -35,6 +35,10 @@ class TrainingRow:
 class Source(Protocol):
     """Training questions by index, always the same under one index."""
 
+    @property
+    def digest(self) -> str:
+        """What tells these questions from others."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> TrainingRow: ...
@@ -93,7 +97,14 @@ def prompt_of(row: TrainingRow, prompts: PromptSet, plain: Callable[[str], str])
     return plain(prompts.render("answer", question=row.question, choices=choices))
 
 
-def twins(source: Source, prompts: PromptSet, plain: Callable[[str], str], noise: Noise) -> Dataset:
+def twins(
+    source: Source,
+    prompts: PromptSet,
+    plain: Callable[[str], str],
+    noise: Noise,
+    *,
+    keep: int = 64,
+) -> Dataset:
     """A dataset whose rows 2 i and 2 i + 1 are question i, clean and noised, made when asked for.
 
     Args:
@@ -101,22 +112,47 @@ def twins(source: Source, prompts: PromptSet, plain: Callable[[str], str], noise
         prompts: the base model's prompt set.
         plain: what keeps a question from spelling the model's special tokens.
         noise: of the twins.
+        keep: questions whose rows are kept: a trainer asks for each as often as it is answered.
     """
+    made = _Rows(source, prompts, plain, noise, keep)
+    return Dataset.from_dict({"row": list(range(2 * len(source)))}).with_transform(made)
 
-    def rows(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+
+class _Rows:
+    """Makes the rows of `twins`, and keeps the latest."""
+
+    def __init__(
+        self,
+        source: Source,
+        prompts: PromptSet,
+        plain: Callable[[str], str],
+        noise: Noise,
+        keep: int,
+    ) -> None:
+        self._source, self._prompts, self._plain, self._noise = source, prompts, plain, noise
+        self._most = 2 * keep
+        self._kept: dict[int, dict[str, Any]] = {}
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         columns: dict[str, list[Any]] = {}
         for place in batch["row"]:
+            for name, value in self._fields(place).items():
+                columns.setdefault(name, []).append(value)
+        return columns
+
+    def _fields(self, place: int) -> dict[str, Any]:
+        fields = self._kept.pop(place, None)
+        if fields is None:
             index, noised = divmod(place, 2)
-            row = source[index]
+            row = self._source[index]
             fields = {
-                "prompt": [{"role": "user", "content": prompt_of(row, prompts, plain)}],
-                "image": noise(row, index) if noised else row.image,
+                "prompt": [{"role": "user", "content": prompt_of(row, self._prompts, self._plain)}],
+                "image": self._noise(row, index) if noised else row.image,
                 "question": row.question,
                 "choices": list(row.choices),
                 "answer": row.answer,
             }
-            for name, value in fields.items():
-                columns.setdefault(name, []).append(value)
-        return columns
-
-    return Dataset.from_dict({"row": list(range(2 * len(source)))}).with_transform(rows)
+            while len(self._kept) >= self._most:
+                del self._kept[next(iter(self._kept))]
+        self._kept[place] = fields  # the latest last
+        return dict(fields)

@@ -27,6 +27,8 @@ from catts.training.data import TrainingRow
 from catts.training.pairs_folder import check_complete
 
 _NEEDED = ("image", "question", "answer")
+_MOST_TOLD = 20
+"""Bad rows that are named before the check gives up."""
 TWIN = "twin"
 """The column of noised pictures, where the data are pairs."""
 
@@ -50,7 +52,7 @@ class DatasetSource:
             quiet: whether to show no progress.
 
         Raises:
-            InputError: a column is missing, or a row cannot be used; the message names it.
+            InputError: a column is missing, or rows cannot be used; the message names the first 20.
         """
         missing = [column for column in _NEEDED if column not in rows.column_names]
         if missing:
@@ -63,14 +65,23 @@ class DatasetSource:
             # pictures are decoded by us, with a limit on their size
             rows = rows.cast_column(column, Image(decode=False))
         self._rows, self._name, self._max_pixels = rows, name, max_pixels
-        digest = hashlib.sha256()
+        digest, bad = hashlib.sha256(), []
         for index in track(
             range(len(self._rows)), "checking rows", disable=quiet, transient=True,
             console=Console(stderr=True),
         ):  # fmt: skip
-            row = self._checked(index)
+            try:
+                row = self._checked(index)
+            except InputError as error:
+                bad.append(str(error))
+                if len(bad) == _MOST_TOLD:
+                    break
+                continue
             said = [row.question, row.choices, row.answer, image_digest(row.image)]
             digest.update(f"{json.dumps(said)}\n".encode())
+        if bad:
+            more = ", and perhaps more" if len(bad) == _MOST_TOLD else ""
+            raise InputError("\n".join([*bad, f"{len(bad)} rows cannot be used{more}"]))
         self.digest = digest.hexdigest()
         """SHA-256 (hex) over questions, choices, answers and pictures."""
 
@@ -116,7 +127,7 @@ class DatasetSource:
             raise InputError(
                 f"answer {answer[:40]!r} is not the letter of one of {len(choices)} choices"
             )
-        source = _stored(row["image"])
+        source = self._stored(row["image"])
         if source is None:
             raise ImageError("image is missing")
         image = load_image(source)
@@ -127,8 +138,17 @@ class DatasetSource:
                     "`catts pairs` the same limit"
                 )
             image = _scaled(image, self._max_pixels)
-        twin = _stored(row[TWIN]) if self.paired else None
+        twin = self._stored(row[TWIN]) if self.paired else None
         return TrainingRow(question, image, answer.strip(), choices, twin=twin)
+
+    def _stored(self, picture: Any) -> bytes | str | None:
+        """What `datasets` keeps of a picture that it did not decode; paths begin in its folder."""
+        if not isinstance(picture, dict):
+            return None
+        path, folder = picture.get("path"), Path(self._name)
+        if path and not picture.get("bytes") and (folder / path).is_file():
+            return str(folder / path)
+        return picture.get("bytes") or path or None
 
 
 def open_dataset(path: str, *, max_pixels: int | None = None, quiet: bool = False) -> DatasetSource:
@@ -160,13 +180,6 @@ def open_dataset(path: str, *, max_pixels: int | None = None, quiet: bool = Fals
             raise InputError(f"data: {path} has the splits {', '.join(splits)}; none is train")
         found = found[chosen]
     return DatasetSource(found, path, max_pixels=max_pixels, quiet=quiet)
-
-
-def _stored(picture: Any) -> bytes | str | None:
-    """What `datasets` keeps of a picture that it did not decode."""
-    if not isinstance(picture, dict):
-        return None
-    return picture.get("bytes") or picture.get("path") or None
 
 
 def _scaled(image: Pictures.Image, max_pixels: int) -> Pictures.Image:

@@ -16,6 +16,11 @@ class EmbeddedSource:
         """Questions from index `start` of the train stream."""
         self._n, self._start = n, start
 
+    @property
+    def digest(self) -> str:
+        """The stream is always the same: which part of it this is."""
+        return f"embedded, train, {self._n} questions from {self._start}"
+
     def __len__(self) -> int:
         return self._n
 

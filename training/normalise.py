@@ -21,6 +21,7 @@ def normalisation_of(
     source: Source,
     kind: Calibration,
     *,
+    max_new_tokens: int,
     n: int = 512,
     seed: int = 0,
     advance: Callable[[int], None] = lambda done: None,
@@ -34,17 +35,19 @@ def normalisation_of(
         engine: the base.
         source: training questions.
         kind: of the calibration reward.
+        max_new_tokens: longest answer, as in training: the answers that are cut count as wrong.
         n: questions; fewer where the source has fewer.
         seed: of the samples.
         advance: told how many more questions are done.
 
     Raises:
         CalibrationError: the base's confidence does not vary, or it has all questions right or all
-            wrong, so that nothing can be fitted.
+            wrong, so that nothing can be fitted; or its right answers are not the surer ones, so
+            that `brier` would reward it for being unsure where it is right.
     """
     confidences: list[float] = []
     hits: list[bool] = []
-    params = SamplingParams(n=1, max_new_tokens=engine.card.max_new_tokens, seed=seed)
+    params = SamplingParams(n=1, max_new_tokens=max_new_tokens, seed=seed)
     wanted = min(n, len(source))
     for start in range(0, wanted, _TOGETHER):
         rows = [source[index] for index in range(start, min(start + _TOGETHER, wanted))]
@@ -75,6 +78,12 @@ def normalisation_of(
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(C=100).fit(((c - mean) / deviation)[:, None], right)
+    if fitted.coef_[0, 0] <= 0:
+        raise CalibrationError(
+            f"the base's right answers are not surer than its wrong ones (slope "
+            f"{fitted.coef_[0, 0]:.2f} over {len(right)} training questions): give more or other "
+            "questions (normalise_on), or calibration linear"
+        )
     return Normalisation(
         mean=mean,
         deviation=deviation,

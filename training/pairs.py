@@ -142,7 +142,8 @@ def _begin(settings: PairsSettings, out: Path) -> None:
             "go on, or name another folder"
         )
     data = out / "data"
-    if begun is None and out.exists() and any(p != data for p in out.iterdir() if not _half(p)):
+    strange = [p for p in out.iterdir() if not _half(p)] if out.exists() else []
+    if begun is None and any(p != data or any(data.iterdir()) for p in strange):
         raise InputError(f"{out} holds something else than pairs: name another folder")
     data.mkdir(parents=True, exist_ok=True)
     for part in (*out.iterdir(), *data.iterdir()):

@@ -8,17 +8,20 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from rich.progress import Progress
-from transformers.trainer_utils import get_last_checkpoint, set_seed
+from transformers.trainer_utils import set_seed
 from trl.trainer.model_config import ModelConfig
 from trl.trainer.utils import get_peft_config
 
 from catts.agents.card import ModelCard, write_card
 from catts.agents.engines.loading import LoadedModel, load_model
 from catts.agents.engines.transformers_engine import TransformersEngine
+from catts.agents.local_spec import checkpoint_folder
 from catts.agents.spec import SHIPPED, shipped_folder
 from catts.embedded.machine import prepare
 from catts.errors import InputError
 from catts.training.arguments import RunArguments
+from catts.training.begun import begin, begun_with, last_checkpoint
+from catts.training.checks import check_model_options
 from catts.training.config import CDRLConfig
 from catts.training.data import Source, twins
 from catts.training.dataset_source import open_dataset
@@ -45,6 +48,7 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
         CalibrationError: nothing can be fitted to the base's confidence.
     """
     need_settings(vllm=config.use_vllm, lora=model.use_peft)
+    check_model_options(model)
     prepare(run.threads)
     set_seed(config.seed)
     base = model.model_name_or_path or "embedded"
@@ -57,21 +61,31 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
             dtype=model.dtype,
             attn_implementation=model.attn_implementation,
         )
+    if len(loaded.folders) > 1:
+        raise InputError(
+            f"{base} is a LoRA adapter: merge it into its base first (PEFT's merge_and_unload, "
+            "save_pretrained), and train that"
+        )
     out = Path(config.output_dir)
-    out.mkdir(parents=True, exist_ok=True)
+    with config.main_process_first(local=False, desc="the folder of the run"):
+        if config.process_index == 0:
+            begin(out, begun_with(loaded, source, run, config))
     normalisation = _normalisation(loaded, source, run, config)
     trainer = CDRLTrainer(
         model=loaded.model,
         args=config,
         normalisation=normalisation,
-        train_dataset=twins(source, loaded.prompts, loaded.vocabulary.plain, noise),
+        train_dataset=twins(
+            source, loaded.prompts, loaded.vocabulary.plain, noise, keep=_questions_at_once(config)
+        ),
         # the trainer changes it: prompts are padded on the left
         processing_class=copy.deepcopy(loaded.processor),
         peft_config=get_peft_config(model),
     )
     check_sharding(trainer)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
-    return _finish(trainer, loaded, out)
+    last = last_checkpoint(out)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    return _finish(trainer, loaded, out, base)
 
 
 def source_of(run: RunArguments, *, quiet: bool = False) -> Source:
@@ -104,23 +118,35 @@ def _measure(
 ) -> None:
     engine = TransformersEngine(loaded)
     with Progress(transient=True, disable=_quiet(config)) as progress:
-        task = progress.add_task("the base's confidence", total=run.normalise_on)
+        total = min(run.normalise_on, len(source))
+        task = progress.add_task("the base's confidence", total=total)
         found = normalisation_of(
-            engine, source, config.calibration, n=run.normalise_on, seed=config.seed,
-            advance=lambda done: progress.advance(task, done),
+            engine, source, config.calibration, max_new_tokens=config.longest, n=run.normalise_on,
+            seed=config.seed, advance=lambda done: progress.advance(task, done),
         )  # fmt: skip
     part = path.with_suffix(".part")
     part.write_text(f"{found.model_dump_json(indent=2)}\n", "utf-8")
     part.replace(path)
 
 
-def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
+def _questions_at_once(config: CDRLConfig) -> int:
+    """Questions of one generation, whose pictures are asked for again and again."""
+    return max(1, (config.generation_batch_size or 0) // (2 * config.group))
+
+
+def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path, base: str) -> Path:
     """The trained checkpoint, in the precision of the base's own files."""
     folder = out / "model"
     policy = trainer.accelerator.unwrap_model(trainer.model)
     dtype, state = _stored_dtype(loaded), whole_state(trainer)
     if trainer.accelerator.is_main_process:
-        part = out / "model.part"
+        part, old = out / "model.part", out / "model.old"
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+        for adapter in getattr(policy, "peft_config", {}).values():
+            # a hub id names the base on any machine, and the folder of its download does not
+            if base not in SHIPPED and checkpoint_folder(base) is None:
+                adapter.base_model_name_or_path = base
         if state is None:
             policy.to(dtype).save_pretrained(part)
         else:
@@ -129,7 +155,7 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
         for kept in _KEPT:
             # a trained model is the base's in shape and stored precision; transformers would write
             # what it was trained in, and that it keeps no cache
-            if (part / kept).is_file():
+            if (part / kept).is_file() and (loaded.folders[0] / kept).is_file():
                 shutil.copyfile(loaded.folders[0] / kept, part / kept)
         for weights in part.glob("*.safetensors"):
             # transformers leaves them readable by their owner alone; a package is for everyone
@@ -139,10 +165,13 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path) -> Path:
             name=name,
             prompt_set=loaded.prompts.name,
             prompt_hash=loaded.prompts.hash,
-            max_new_tokens=loaded.card.max_new_tokens,
+            max_new_tokens=max(loaded.card.max_new_tokens, trainer.args.longest),
         )
         write_card(part, card)
+        if folder.exists():
+            folder.rename(old)
         part.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return folder
 

@@ -9,6 +9,7 @@ from torch.utils.data import Sampler
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
+from catts.training.checks import check_head
 from catts.training.config import CDRLConfig
 from catts.training.forward_terms import Listener
 from catts.training.rewards import Normalisation, calibration_reward, perception_reward
@@ -16,7 +17,11 @@ from catts.training.row_rewards import format_of, output_of
 from catts.training.sharded import whole
 from catts.training.token_terms import sequence_means
 
-_VISION = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
+_PICTURES = (
+    "pixel_values", "image_grid_thw", "num_images", "pixel_attention_mask", "spatial_shapes",
+    "num_tiles", "image_sizes", "token_type_ids", "mm_token_type_ids", "image_position_ids",
+)  # fmt: skip
+"""What TRL hands to a forward pass beside the tokens, of whatever architecture."""
 
 
 class TwinSampler(Sampler[int]):
@@ -33,6 +38,11 @@ class TwinSampler(Sampler[int]):
         """Indices of rows."""
         for place, question in enumerate(self._inner):
             yield 2 * question + place // self._group % 2
+
+    def set_epoch(self, epoch: int) -> None:
+        """Give an epoch an order of its own, whether the run began before it or in it."""
+        if self._inner.shuffle:
+            self._inner.generator.manual_seed((self._inner.seed or 0) + epoch)
 
     def __len__(self) -> int:
         """Indices in an epoch."""
@@ -67,6 +77,7 @@ class CDRLTrainer(GRPOTrainer):
         self._anchor, self.beta = self.beta, 0.0
         policy = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
         listened = [policy] if self.ref_model is None else [policy, self.ref_model]
+        check_head(policy)
         self._listener = Listener(listened, k=args.confidence_k)
         self._given = torch.zeros(0, 2)
 
@@ -159,8 +170,9 @@ class CDRLTrainer(GRPOTrainer):
         output["path"] = terms.slope
         output["clean"] = clean
         output["advantages"] = self._advantages(terms.reward, right, form, clean)
-        tokens = output["completion_mask"][clean].sum()
-        output["clean_tokens"] = tokens.clamp(min=1)
+        tokens = self.accelerator.gather(output["completion_mask"][clean].sum()).sum()
+        # each process takes its share of the sum over all, as TRL does for its own loss
+        output["clean_tokens"] = tokens.clamp(min=1) / self.accelerator.num_processes
         self._tell(confidence, right, clean, terms)
         return output
 
@@ -173,7 +185,7 @@ class CDRLTrainer(GRPOTrainer):
             self._get_per_token_logps_and_entropies(
                 self.model, ids, mask, output["completion_ids"].size(1),
                 batch_size=self.args.per_device_train_batch_size,
-                **{name: output[name] for name in _VISION if name in output},
+                **{name: output[name] for name in _PICTURES if name in output},
             )  # fmt: skip
         found = self._listener.take_terms().confidence
         return sequence_means(found, output["completion_mask"])

@@ -1,6 +1,9 @@
 r"""Which tokens of a completion are its answer: those inside the last `\boxed{...}`."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 _BOXED = "\\boxed{"
 
@@ -23,7 +26,7 @@ def boxed_characters(text: str) -> tuple[int, int] | None:
 
 
 def answer_tokens(
-    token_ids: Sequence[int], decode: Callable[[Sequence[int]], str]
+    tokens: Sequence[_T], decode: Callable[[Sequence[_T]], str]
 ) -> tuple[int, int] | None:
     """Half-open range of the tokens that hold a character of the boxed answer.
 
@@ -31,21 +34,21 @@ def answer_tokens(
     text only grows as tokens are appended, and takes O(log T) decodings.
 
     Args:
-        token_ids: the completion.
-        decode: token ids to text, special tokens kept.
+        tokens: the completion.
+        decode: tokens to text, special tokens kept.
 
     Returns:
         None when there is no boxed answer, or it is empty.
     """
-    characters = boxed_characters(decode(token_ids))
+    characters = boxed_characters(decode(tokens))
     if characters is None or characters[0] == characters[1]:
         return None
 
     def tokens_reaching(length: int) -> int:
-        low, high = 0, len(token_ids)
+        low, high = 0, len(tokens)
         while low < high:
             middle = (low + high) // 2
-            if len(decode(token_ids[:middle])) >= length:
+            if len(decode(tokens[:middle])) >= length:
                 high = middle
             else:
                 low = middle + 1

@@ -18,6 +18,7 @@ from catts.agents.protocol import (
     Contrast,
     ContrastParams,
     Generation,
+    Sample,
     SamplingParams,
     Score,
     Usage,
@@ -201,7 +202,7 @@ class TransformersEngine:
         noised: Sequence[Image],
         params: ContrastParams,
         *,
-        candidates: Sequence[str] = (),
+        candidates: Sequence[Sample] = (),
     ) -> Contrast:
         """Decode in lock-step against the noised images; `candidates` are not needed."""
         return (await _served(self._contrast([question], [images], [noised], params)))[0]

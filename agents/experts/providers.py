@@ -2,13 +2,13 @@
 
 import os
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import SecretStr, ValidationError
 
+from catts.agents.addresses import split_url
 from catts.agents.failures import clean
 from catts.errors import ModelSpecError
 
@@ -95,24 +95,6 @@ def server_model(
         "temperature": 0,
     }
     return _init(model, "openai", model, settings, max_tokens or SERVER_MAX_TOKENS, rate_limiter)
-
-
-def split_url(url: str) -> SplitResult:
-    """The parts of an http(s) address.
-
-    Raises:
-        ModelSpecError: it is none.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ModelSpecError(
-            f"{clean(url)!r} is no address of a server: give one such as http://localhost:8000/v1"
-        )
-    return parts
 
 
 def _init(

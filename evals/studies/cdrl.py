@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -74,6 +75,9 @@ class Quantity:
     """Whether its bar is a multiple of the base's."""
     noisy: bool = False
     """Whether noise pushes it one way, as it does ECE: see `cluster_bootstrap`."""
+    between: Callable[[Mapping[Way, Said], Mapping[Way, Said]], Resampled] | None = None
+    """The difference of two models where it is not that of their numbers: because a number exists
+    for some questions alone, which are others for each model."""
 
 
 def quantities(base: Mapping[Way, Said], t: int) -> Iterator[Quantity]:
@@ -93,7 +97,7 @@ def quantities(base: Mapping[Way, Said], t: int) -> Iterator[Quantity]:
         yield Quantity(f"Brier score on the mix, {way}", partial(_brier, way))
         yield Quantity(f"AUROC on the mix, {way}", partial(_auroc, way, True))
         yield Quantity(f"AUROC, clean, {way}", partial(_auroc, way, False))
-    yield Quantity("AUROC within one question, clean, samples", _within)
+    yield Quantity("AUROC within one question, clean, samples", _within, between=_within_difference)
 
 
 def notes(t: int, region: str, temperature: float, seen: str) -> tuple[str, ...]:
@@ -117,6 +121,8 @@ def notes(t: int, region: str, temperature: float, seen: str) -> tuple[str, ...]
         "interval resamples questions, the same ones for all models, which are taken as they are. "
         f"ECE has {BINS} bins of equal mass and the reflected interval; the intervals of its "
         "differences and shares are plain ones.",
+        "AUROC within one question: over the questions with right and wrong samples; its "
+        "differences over those that have both under both models.",
     )
 
 
@@ -138,11 +144,11 @@ def table(models: Mapping[str, Sequence[Mapping[Way, Said]]], t: int) -> list[Li
             cells: dict[str, Cell] = {"value": _cell(mean, reflected=quantity.noisy)}
             if label != base:
                 cells["seeds"] = ", ".join(f"{one.value:.3f}" for one in several if one.defined)
-                cells[f"vs {BASE}"] = _cell(mean - means[base])
+                cells[f"vs {BASE}"] = _difference(quantity, models, means, label, base)
                 if quantity.factor:
                     cells["of base"] = _cell(mean / means[base])
             if label in others[1:]:
-                cells[against(others[0])] = _cell(means[others[0]] - mean)
+                cells[against(others[0])] = _difference(quantity, models, means, others[0], label)
             lines.append(Line(group=quantity.name, label=label, cells=cells))
     return lines
 
@@ -169,6 +175,23 @@ def curves(models: Mapping[str, Sequence[Mapping[Way, Said]]]) -> Curves:
 def against(label: str) -> str:
     """The column of differences between this label and the line's."""
     return f"{label} vs it"
+
+
+def _difference(
+    quantity: Quantity,
+    models: Mapping[str, Sequence[Mapping[Way, Said]]],
+    means: Mapping[str, Resampled],
+    first: str,
+    second: str,
+) -> Estimate | None:
+    """The mean of one label's models minus that of another's."""
+    if quantity.between is None:
+        return _cell(means[first] - means[second])
+    try:
+        pairs = product(models[first], models[second])
+        return _cell(Resampled.mean([quantity.between(*pair) for pair in pairs]))
+    except ValueError:  # no question that it could be taken of
+        return None
 
 
 def _told(quantity: Quantity, said: Mapping[Way, Said]) -> Resampled:
@@ -231,5 +254,18 @@ def _auroc(way: Way, mix: bool, said: Mapping[Way, Said]) -> Resampled:
 
 
 def _within(said: Mapping[Way, Said]) -> Resampled:
+    return Resampled.of(_own_aurocs(said))
+
+
+def _within_difference(first: Mapping[Way, Said], second: Mapping[Way, Said]) -> Resampled:
+    """Over the questions that both have right and wrong answers to."""
+    pairs = zip(_own_aurocs(first), _own_aurocs(second), strict=True)
+    return Resampled.of(
+        [one - other if len(one) == len(other) else np.zeros(0) for one, other in pairs]
+    )
+
+
+def _own_aurocs(said: Mapping[Way, Said]) -> list[FloatArray]:
+    """Of each question: one number, or none where its answers are all right or all wrong."""
     data = said["samples"].clean.scored(KIND)
-    return Resampled.of([within_cluster_aurocs([rows[:, 0]], [rows[:, 1]]) for rows in data])
+    return [within_cluster_aurocs([rows[:, 0]], [rows[:, 1]]) for rows in data]

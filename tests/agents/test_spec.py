@@ -6,7 +6,7 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import SecretStr
 
-from catts.agents.experts.providers import split_url
+from catts.agents.addresses import split_url
 from catts.agents.experts.roles import ChatExpert
 from catts.agents.spec import embedded_folder, resolve_base, resolve_expert, shipped_folder
 from catts.errors import InputError, ModelSpecError
@@ -63,7 +63,7 @@ def test_a_role_without_an_expert_is_named():
         ("google_genai:gemini-3-pro", "needs a key: set the environment variable GOOGLE_API_KEY"),
         ("openai:gpt-5", "needs a key: set the environment variable OPENAI_API_KEY"),
         ("./no/such/folder", "no model at './no/such/folder'"),
-        ("base", "`base` as expert needs a base model that runs here"),
+        ("base", "`base` as expert needs a base model on transformers or vLLM"),
         (Path("no-such-folder"), "no model at"),
     ],
 )

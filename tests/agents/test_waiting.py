@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from catts.agents.waiting import served, time_limit
+from catts.agents.waiting import served, time_limit, turn
 
 
 async def worked(seconds: float, waiting: float = 0.0) -> None:
@@ -54,3 +54,26 @@ async def test_who_stops_waiting_cancels_the_call() -> None:
             await served(future, broken)
     await asyncio.sleep(0)
     assert future.cancelled()
+
+
+async def test_waiting_for_a_place_is_left_out_of_a_limit() -> None:
+    room = asyncio.Semaphore(1)
+
+    async def takes(seconds: float) -> None:
+        async with time_limit(0.5), turn(room):
+            await asyncio.sleep(seconds)
+
+    await asyncio.gather(*(takes(0.3) for _ in range(4)))
+    with pytest.raises(TimeoutError):
+        await takes(0.8)
+    assert room._value == 1
+
+
+async def test_who_gives_up_waiting_for_a_place_takes_none() -> None:
+    room = asyncio.Semaphore(1)
+    async with turn(room):
+        waiting = asyncio.create_task(turn(room).__aenter__())
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert room._value == 1 and not room.locked()

@@ -9,7 +9,7 @@ from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents.expert import Candidate
-from catts.agents.protocol import ContrastParams, SamplingParams
+from catts.agents.protocol import ContrastParams, Sample, SamplingParams
 from catts.errors import RoleError
 from catts.evals.replay import StoredEngine, StoredExpert
 from catts.evals.store import Store
@@ -19,6 +19,7 @@ from catts.question import Question
 
 PICTURE = Image.new("RGB", (24, 16), "teal")
 QUESTION = Question(text="How many dots?", images=("0" * 64,))
+THREE, FOUR = Sample(text="3"), Sample(text="4")
 
 
 @pytest.fixture
@@ -70,12 +71,12 @@ async def test_the_noised_picture_and_the_parameters_are_part_of_a_contrast(stor
         (PICTURE, ContrastParams()), (noised, ContrastParams()),
         (noised, ContrastParams(alpha=0.5)), (noised, ContrastParams()),
     ):  # fmt: skip
-        await stored.contrast(QUESTION, [PICTURE], [picture], params, candidates=["3"])
-    await stored.contrast(QUESTION, [PICTURE], [noised], ContrastParams(), candidates=["4"])
+        await stored.contrast(QUESTION, [PICTURE], [picture], params, candidates=[THREE])
+    await stored.contrast(QUESTION, [PICTURE], [noised], ContrastParams(), candidates=[FOUR])
     assert len(engine.calls) == 3, "candidates do not matter to a model that decodes in lock-step"
     scoring = ScriptedEngine(fingerprint="scoring")
     scoring.capabilities = scoring.capabilities.model_copy(update={"lock_step_contrast": False})
-    for candidates in (["3"], ["4"], ["3"]):
+    for candidates in ([THREE], [FOUR], [THREE]):
         await StoredEngine(scoring, store).contrast(
             QUESTION, [PICTURE], [noised], ContrastParams(), candidates=candidates
         )

@@ -98,7 +98,7 @@ class ScriptedEngine:
         noised: Sequence[Image],
         params: ContrastParams,
         *,
-        candidates: Sequence[str] = (),
+        candidates: Sequence[Sample] = (),
     ) -> Contrast:
         await self._act("contrast")
         self.noised += [image.tobytes() for image in noised]

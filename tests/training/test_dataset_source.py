@@ -65,6 +65,26 @@ def test_a_bad_row_is_named(tmp_path: Path, changed: dict[str, Any], words: str)
         open_dataset(str(parquet(tmp_path / "data", **changed)), quiet=True)
 
 
+def test_all_bad_rows_are_named_at_once(tmp_path: Path) -> None:
+    rows = {"image": [{"bytes": png(), "path": None}] * 30, "question": ["a"] + [" "] * 29,
+            "answer": ["b"] * 30}  # fmt: skip
+    Dataset.from_dict(rows).to_parquet(tmp_path / "train.parquet")
+    with pytest.raises(InputError) as caught:
+        open_dataset(str(tmp_path), quiet=True)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21
+    assert ", row 2: " in lines[0] and ", row 21: " in lines[19]
+    assert lines[-1] == "20 rows cannot be used, and perhaps more"
+
+
+def test_json_lines_name_pictures_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "one.png").write_bytes(png(16))
+    line = {"image": "pictures/one.png", "question": "What colour?", "answer": "red"}
+    (tmp_path / "train.jsonl").write_text(json.dumps(line) + "\n")
+    assert open_dataset(str(tmp_path), quiet=True)[0].image.size == (16, 16)
+
+
 def test_a_missing_column_and_a_missing_folder(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

@@ -142,6 +142,15 @@ def test_other_settings_other_data_and_other_files_are_refused(data: Path, tmp_p
         open_dataset(str(out), quiet=True)
 
 
+def test_a_folder_of_data_that_are_no_pairs_is_left_alone(data: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own" / "data"
+    own.mkdir(parents=True)
+    (own / "train-00000-of-00001.parquet").write_bytes(b"mine")
+    with pytest.raises(InputError, match="holds something else than pairs"):
+        make_pairs(str(data), own.parent, region="whole", quiet=True)
+    assert [path.read_bytes() for path in own.iterdir()] == [b"mine"]
+
+
 def test_the_command(data: Path, tmp_path: Path) -> None:
     options = ["pairs", "--data", str(data), "--region", "whole"]
     out = tmp_path / "p"

@@ -40,14 +40,22 @@ def test_a_run_that_goes_on_ends_as_one_that_did_not_stop(tmp_path: Path) -> Non
     steady = ("--lr_scheduler_type", "constant", "--max_steps")
     run(whole, *steady, "3")
     run(halves, *steady, "2")
-    (halves / "model").rename(tmp_path / "first")
+    cut = halves / "checkpoint-9"  # a kill in the middle of a save
+    cut.mkdir()
+    (cut / "model.safetensors").write_bytes(b"half")
     run(halves, *steady, "3")
+    assert not cut.exists()
+    assert not [path.name for path in halves.iterdir() if path.name.startswith("model.")]
     after, wanted = told(halves, 3), told(whole, 3)
     for name in ("accuracy/clean", "completions/mean_length", "confidence/clean", "kl"):
         assert after[-1][name] == pytest.approx(wanted[-1][name], rel=1e-4, abs=1e-6), name
     ours, theirs = (load_file(f / "model" / "model.safetensors") for f in (halves, whole))
     for name, value in theirs.items():
         torch.testing.assert_close(ours[name].float(), value.float(), rtol=1e-2, atol=1e-4)
+    with pytest.raises(InputError, match=r"begun with alpha 2.0 \(now 1.0\)"):
+        run(halves, *steady, "4", "--alpha", "1")
+    with pytest.raises(InputError, match="begun with other data"):
+        run(halves, *steady, "4", "--questions", "32")
 
 
 @pytest.mark.models
@@ -94,6 +102,42 @@ def test_settings_that_cannot_be_used(arguments: tuple[str, ...], words: str) ->
         parsed(arguments[0], arguments[1:])
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (("--load_in_4bit", "true"), "load_in_4bit: the base is trained in 16 or 32 bits"),
+        (("--model_revision", "v2"), "model_revision: download the revision"),
+        (("--use_peft", "true"), "use_peft: say which layers"),
+    ],
+)
+def test_what_would_be_passed_over_in_silence_is_refused(
+    setting: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=words):
+        run(tmp_path / "run", *setting)
+    assert not (tmp_path / "run").exists()
+
+
+def test_cut_completions_cannot_be_masked() -> None:
+    with pytest.raises(InputError, match="mask_truncated_completions"):
+        parsed("embedded", ["--mask_truncated_completions", "true"])
+
+
+@pytest.mark.models
+def test_a_base_whose_right_answers_are_less_sure_cannot_be_normalised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from catts.agents.engines.transformers_engine import TransformersEngine
+    from catts.answers import is_correct
+    from catts.training import normalise
+    from catts.training.embedded_source import EmbeddedSource
+
+    engine = TransformersEngine(load_model(embedded_folder("base"), device="cpu"))
+    monkeypatch.setattr(normalise, "is_correct", lambda *given: not is_correct(*given))
+    with pytest.raises(CalibrationError, match=r"not surer than its wrong ones \(slope -"):
+        normalise.normalisation_of(engine, EmbeddedSource(64), "brier", max_new_tokens=96)
+
+
 @pytest.mark.models
 def test_a_base_that_is_always_right_cannot_be_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
     from catts.agents.engines.transformers_engine import TransformersEngine
@@ -104,7 +148,7 @@ def test_a_base_that_is_always_right_cannot_be_normalised(monkeypatch: pytest.Mo
     engine = TransformersEngine(load_model(embedded_folder("base"), device="cpu"))
     monkeypatch.setattr(normalise, "is_correct", lambda *_: True)
     with pytest.raises(CalibrationError, match="had all of 8 training questions right"):
-        normalise.normalisation_of(engine, EmbeddedSource(8), "brier")
-    linear = normalise.normalisation_of(engine, EmbeddedSource(8), "linear")
+        normalise.normalisation_of(engine, EmbeddedSource(8), "brier", max_new_tokens=96)
+    linear = normalise.normalisation_of(engine, EmbeddedSource(8), "linear", max_new_tokens=96)
     assert (linear.slope, linear.offset) == (1.0, 0.0)
     assert linear.deviation > 0

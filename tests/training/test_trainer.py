@@ -150,6 +150,20 @@ def test_twins_follow_their_clean_rows() -> None:
     assert len(TwinSampler(inner, 2)) == len(inner)
 
 
+def test_every_epoch_has_an_order_that_a_run_which_goes_on_has_too() -> None:
+    def sampler() -> TwinSampler:
+        return TwinSampler(RepeatSampler(range(8), 4, batch_size=2, shuffle=True, seed=3), 2)
+
+    through, orders = sampler(), []
+    for epoch in range(3):
+        through.set_epoch(epoch)
+        orders.append(list(through))
+    assert orders[0] == list(sampler()) and orders[0] != orders[1] != orders[2]
+    later = sampler()
+    later.set_epoch(2)
+    assert list(later) == orders[2]
+
+
 def test_pairs_that_are_torn_apart_are_refused(make) -> None:
     with pytest.raises(InputError, match="no multiple of 2 x num_generations = 4"):
         make(per_device_train_batch_size=6, num_generations=2)

@@ -105,6 +105,19 @@ def test_without_other_questions_each_half_is_mapped_by_the_other() -> None:
     assert [part[0].round(1).tolist() for part in rows] == [[0.0, 1.0], [1.0, 0.0]] * 2
 
 
+def test_the_difference_within_a_question_is_over_questions_mixed_under_both() -> None:
+    """By their own questions both would have 0.5; on the one that they share, 1 against 0."""
+    good, bad, even = [("3", 2.0), ("4", 1.0)], [("3", 1.0), ("4", 2.0)], [("3", 1.0)]
+    base = model([bad, good, even, even], CLEAN, KNOWN)
+    trained = model([good, even, bad, even], CLEAN, KNOWN)
+    found = cells(table({"base": [base], "cdrl": [trained]}, 700), "AUROC within", "cdrl")
+    assert found["value"].value == 0.5
+    assert found["vs base"].value == 1.0
+    alone = model([even, even, even, bad], CLEAN, KNOWN)
+    found = cells(table({"base": [base], "cdrl": [alone]}, 700), "AUROC within", "cdrl")
+    assert found["vs base"] is None, "no question is mixed under both"
+
+
 def test_within_a_question_only_its_own_answers_are_compared() -> None:
     clean = [[("3", 2.0), ("4", 1.0)], [("4", 9.0), ("3", 8.0)], [("3", 1.0), ("3", 2.0)]]
     lines = table({"base": [model(clean, clean, KNOWN)]}, 700)

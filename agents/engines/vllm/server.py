@@ -1,0 +1,151 @@
+"""What vLLM servers say of themselves: the model, where it lies, how long its context is."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from catts.agents.addresses import place_of
+from catts.agents.engines.vllm.address import ServedAt
+from catts.agents.engines.vllm.pairs import HERE, PAIR
+from catts.agents.engines.vllm.wire import CHAT, GENERATE
+from catts.agents.failures import clean
+from catts.errors import ModelSpecError
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+KEY_VARIABLE = "VLLM_API_KEY"
+"""Environment variable with the key that the servers ask for, as vLLM itself reads it."""
+_NO_KEY = "no-key-needed"
+_LOOK_TIMEOUT_S = 30.0
+
+
+class Served(NamedTuple):
+    """A model as its servers describe it."""
+
+    urls: tuple[str, ...]
+    model: str
+    root: str
+    """Its folder on the server, or its hub id."""
+    context: int | None
+    """Longest prompt and completion together, in tokens."""
+    scores_tokens: bool
+    """Whether it scores given tokens (`--enable-scale-out`), and not only texts."""
+    lock_step: bool
+    """Whether our plugin is there (`catts.agents.engines.vllm.lock_step`), and scores tokens."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The checkpoint's folder where it can be read from here."""
+        path = Path(self.root)
+        return path if path.is_absolute() and path.is_dir() else None
+
+
+_Found = tuple[str, str, int | None, bool, bool]
+"""What one server says: the fields of `Served` behind its addresses."""
+
+
+def api_key() -> str:
+    """The key to send."""
+    return os.environ.get(KEY_VARIABLE) or _NO_KEY
+
+
+def look_at(where: ServedAt) -> Served:
+    """Ask each server what it serves; blocks for the replies.
+
+    Raises:
+        ModelSpecError: a server does not answer, does not serve the model, or serves another
+            checkpoint than its replicas; or the package openai is missing.
+    """
+    found = [_look(url, where.model) for url in where.urls]
+    first = found[0]
+    for url, other in zip(where.urls, found, strict=True):
+        if other != first:
+            raise ModelSpecError(
+                f"{place_of(url)} serves {other[0]} from {other[1]}, and {place_of(where.urls[0])} "
+                f"{first[0]} from {first[1]}: replicas have to serve the same model"
+            )
+    return Served(where.urls, *first)
+
+
+def _look(url: str, wanted: str | None) -> _Found:
+    try:
+        from openai import APIStatusError, OpenAI, OpenAIError
+    except ImportError:
+        raise ModelSpecError(
+            "a base on a vLLM server needs the package openai: pip install 'catts[openai]'"
+        ) from None
+    try:
+        with OpenAI(
+            api_key=api_key(), base_url=url, timeout=_LOOK_TIMEOUT_S, max_retries=1
+        ) as client:
+            listed: Any = client.get("/v1/models", cast_to=object)
+            models = {str(each["id"]): each for each in listed["data"]}
+            name = _chosen(models, wanted, url)
+            scores_tokens = _offers(client, GENERATE)
+            lock_step = scores_tokens and _has_plugin(client, name)
+    except APIStatusError as error:
+        hint = f": set {KEY_VARIABLE}" if error.status_code in (401, 403) else ""
+        raise ModelSpecError(
+            f"{place_of(url)} refused to list its models ({error.status_code}){hint}"
+        ) from error
+    except OpenAIError as error:
+        said = clean(str(error), frozenset({api_key()}))
+        raise ModelSpecError(
+            f"no vLLM server answers at {place_of(url)} ({said}): start it, or check the address"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelSpecError(
+            f"what answers at {place_of(url)} is no OpenAI-compatible server: check the address"
+        ) from error
+    told = models[name]
+    context = told.get("max_model_len")
+    length = context if isinstance(context, int) else None
+    return name, str(told.get("root") or name), length, scores_tokens, lock_step
+
+
+def _chosen(models: Mapping[str, Any], wanted: str | None, url: str) -> str:
+    if wanted is None and len(models) != 1:
+        raise ModelSpecError(f"{place_of(url)} serves several models: add #NAME, {_names(models)}")
+    name = next(iter(models)) if wanted is None else wanted
+    if name not in models:
+        raise ModelSpecError(f"{place_of(url)} serves no {name!r}: {_names(models)}")
+    return name
+
+
+def _offers(client: "OpenAI", path: str) -> bool:
+    """Whether the server has something at `path`: it then complains of an empty request."""
+    from openai import APIStatusError
+
+    try:
+        client.post(path, body={}, cast_to=object)
+    except APIStatusError as error:
+        return error.status_code not in (404, 405)
+    return True
+
+
+def _has_plugin(client: "OpenAI", model: str) -> bool:
+    """Whether a pair's half with a wrong role is refused in our plugin's words.
+
+    A server without the plugin takes no notice of such arguments, and would answer as if nothing
+    had been asked.
+    """
+    from openai import APIStatusError
+
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": "?"}],
+        "max_completion_tokens": 1,
+        "temperature": 0,
+        "vllm_xargs": {PAIR: "probe", "catts_role": "none"},
+    }
+    try:
+        client.post(CHAT, body=body, cast_to=object)
+    except APIStatusError as error:
+        return HERE in str(error)
+    return False
+
+
+def _names(models: Mapping[str, Any]) -> str:
+    return f"one of {', '.join(sorted(models))}" if models else "it has none"

@@ -1,0 +1,66 @@
+"""The real vLLM on this machine's CPU, serving a checkpoint."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+ROOT = Path(__file__).parents[4]
+PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+"""Made by `make vllm-env`."""
+_PATIENCE_S = 500.0
+_SETTINGS = (
+    "--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--max-num-seqs", "32",
+    "--limit-mm-per-prompt", '{"image": 4, "video": 0}', "--generation-config", "vllm",
+    "--no-enable-chunked-prefill", "--max-num-batched-tokens", "2048",
+)  # fmt: skip
+
+
+@contextmanager
+def vllm_serving(checkpoint: Path, name: str, log: Path, *more: str) -> Iterator[str]:
+    """Address of a server that has started; its output goes to `log`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        str(PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", str(checkpoint),
+        "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port), *_SETTINGS, *more,
+    ]  # fmt: skip
+    settings = {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "TORCHDYNAMO_DISABLE": "1",
+        "PYTHONPATH": str(Path(__file__).parent / "environment"),
+    }
+    url = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, env=os.environ | settings, stdout=output, stderr=output, cwd=log.parent
+        )
+        try:
+            _wait(server, url, log)
+            yield url
+        finally:
+            server.terminate()
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urlopen(f"{url}/health", timeout=5):  # noqa: S310
+                return
+        except (URLError, OSError):
+            time.sleep(0.5)
+    raise RuntimeError(f"vLLM did not start:\n{log.read_text('utf-8', 'replace')[-4000:]}")

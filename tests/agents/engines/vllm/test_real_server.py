@@ -1,0 +1,199 @@
+"""The real vLLM on a CPU and the transformers engine are one model: tokens, confidences, scores."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+from PIL.Image import Image
+from serving import PYTHON, vllm_serving
+from widened import widen
+
+from catts.agents.engines.transformers_engine import TransformersEngine
+from catts.agents.engines.vllm.contrast import best_of
+from catts.agents.engines.vllm.engine import VLLMEngine
+from catts.agents.engines.vllm.pairs import Half
+from catts.agents.engines.vllm.wire import GENERATE, half_request
+from catts.agents.protocol import ContrastParams, SamplingParams
+from catts.agents.spec import embedded_folder, resolve_base
+from catts.errors import EngineError, ModelSpecError
+from catts.evals.benchmarks.embedded import load_embedded
+from catts.graph.embed import answer
+from catts.graph.opening import open_context
+from catts.perception.noise import add_noise
+from catts.question import Question
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not PYTHON.exists(), reason="there is no vLLM: make vllm-env"),
+]
+NAME = "embedded-base"
+GREEDY = SamplingParams(n=1, temperature=0, max_new_tokens=96)
+CLOSE = 1e-3
+PLUGIN = "catts.agents.engines.vllm.lock_step"
+FLAGS = (
+    "--max-logprobs", "21", "--enable-scale-out", "--logits-processors", f"{PLUGIN}:LockStep",
+    "--scheduler-cls", f"{PLUGIN}.PairScheduler",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with all that we ask for; `CATTS_TEST_VLLM` names one that runs already."""
+    if running := os.environ.get("CATTS_TEST_VLLM"):
+        yield running
+        return
+    folder = tmp_path_factory.mktemp("vllm")
+    wide = widen(embedded_folder("base"), folder / "wide")
+    with vllm_serving(wide, NAME, folder / "server.log", *FLAGS) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def served(url: str) -> VLLMEngine:
+    return VLLMEngine.load(f"vllm:{url}/v1#{NAME}")
+
+
+@pytest.fixture(scope="module")
+def plain(served: VLLMEngine) -> VLLMEngine:
+    """The same server as one without our plugin and without --enable-scale-out is used."""
+    return VLLMEngine(served.served._replace(lock_step=False, scores_tokens=False))
+
+
+@pytest.fixture(scope="module")
+def local() -> TransformersEngine:
+    engine = resolve_base("embedded")
+    assert isinstance(engine, TransformersEngine)
+    return engine
+
+
+def asked(count: int) -> list[tuple[Question, list[Image]]]:
+    return [
+        (
+            Question(text=item.question, choices=item.choices, images=("0" * 63 + str(n % 10),)),
+            list(item.load_images()),
+        )
+        for n, item in enumerate(load_embedded("test", count).items)
+    ]
+
+
+async def test_greedy_answers_and_confidences_are_the_same(
+    served: VLLMEngine, local: TransformersEngine
+) -> None:
+    for question, images in asked(50):
+        here = (await local.sample(question, images, GREEDY)).samples[0]
+        there = (await served.sample(question, images, GREEDY)).samples[0]
+        assert there.token_ids == here.token_ids
+        assert there.text == here.text
+        assert there.token_confidence == pytest.approx(here.token_confidence, abs=CLOSE)
+        expected = {k: v for k, v in here.confidence.items() if k != "self_certainty"}
+        assert there.confidence == pytest.approx(expected, abs=CLOSE)
+
+
+async def test_samples_are_scored_as_the_model_scores_them(
+    served: VLLMEngine, local: TransformersEngine
+) -> None:
+    question, images = asked(3)[2]  # one that the base is not sure of
+    params = SamplingParams(n=8, max_new_tokens=96, seed=1)
+    drawn = await served.sample(question, images, params)
+    again = await served.sample(question, images, params)
+    assert [s.token_ids for s in drawn.samples] == [s.token_ids for s in again.samples]
+    assert len({s.token_ids for s in drawn.samples}) > 1, "all draws are alike"
+    ids = [sample.token_ids for sample in drawn.samples]
+    noised = [add_noise(image, 700, 0) for image in images]
+    for pictures in (images, noised):
+        here = await local.score(question, pictures, ids)
+        there = await served.score(question, pictures, ids)
+        for mine, theirs in zip(here, there, strict=True):
+            assert theirs.logprobs == pytest.approx(mine.logprobs, abs=CLOSE)
+            assert theirs.confidence["top_k_mean"] == pytest.approx(
+                mine.confidence["top_k_mean"], abs=CLOSE
+            )
+
+
+async def test_contrastive_answers_are_the_same_for_many_at_once(
+    served: VLLMEngine, local: TransformersEngine
+) -> None:
+    assert served.capabilities.lock_step_contrast
+    params = ContrastParams(max_new_tokens=96)
+    jobs = [
+        (question, images, [add_noise(image, 700, seed) for image in images])
+        for seed, (question, images) in enumerate(asked(50))
+    ]
+    there = await asyncio.gather(*(served.contrast(*job, params) for job in jobs))
+    for job, found in zip(jobs, there, strict=True):
+        here = (await local.contrast(*job, params)).sample
+        assert found.method == "lock_step"
+        assert (found.sample.token_ids, found.sample.text) == (here.token_ids, here.text)
+        assert found.sample.token_confidence == pytest.approx(here.token_confidence, abs=CLOSE)
+
+
+async def test_a_half_whose_other_never_comes_is_told_broken(served: VLLMEngine) -> None:
+    """As where a client dies between both: it ends, and takes nobody with it."""
+    question, images = asked(1)[0]
+    prompt = await served._rendered(question, images)
+    tokens = prompt["token_ids"]
+    half = Half("alone", "clean", 1.0, 0.1, first=tokens[-1], broken=tokens[0])
+    waiting = asyncio.create_task(served._replicas.post(GENERATE, half_request(prompt, half, 96)))
+    await asyncio.sleep(0.5)
+    noised = [add_noise(image, 700, 0) for image in images]
+    found = await served.contrast(question, images, noised, ContrastParams(max_new_tokens=96))
+    assert found.method == "lock_step"
+    assert not waiting.done(), "it waits for its other half"
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_the_candidate_that_survives_contrast_is_the_same(
+    plain: VLLMEngine, local: TransformersEngine
+) -> None:
+    params, several = ContrastParams(), 0
+    for question, images in asked(12):
+        drawn = (await local.sample(question, images, SamplingParams(n=8))).samples
+        field = list({sample.text: sample for sample in drawn}.values())
+        several += len(field) > 1
+        noised = [add_noise(image, 700, 0) for image in images]
+        ids = [sample.token_ids[:-1] for sample in field]
+        clean, other = [await local.score(question, p, ids) for p in (images, noised)]
+        found = await plain.contrast(question, images, noised, params, candidates=field)
+        assert found.method == "candidate_scoring"
+        assert found.sample == field[best_of(clean, other, params)]
+        assert found.usage.calls == 2 * len(field)
+    assert several > 3
+
+
+async def test_the_graph_answers_with_a_server_as_base_and_as_its_own_expert(url: str) -> None:
+    question, images = asked(1)[0]
+    async with open_context(
+        base=f"vllm:{url}#{NAME}", expert="base", samples=4, routing="paper", max_new_tokens=96
+    ) as context:
+        trace = await answer(images, question.text, context=context)
+    assert trace.answer is not None
+    assert trace.failed_nodes == ()
+    assert {run.node for run in trace.usage.nodes} >= {"voter", "critic", "self_check"}
+
+
+def test_it_answers_without_an_event_loop(served: VLLMEngine) -> None:
+    question, images = asked(1)[0]
+    text = served.prompts.render("answer", question=question.text, choices="")
+    assert served.complete_sync(text, images, GREEDY).samples[0].text
+
+
+async def test_tokens_are_not_scored_where_the_server_cannot(plain: VLLMEngine) -> None:
+    question, images = asked(1)[0]
+    assert not plain.capabilities.exact_token_scoring
+    with pytest.raises(EngineError, match="--enable-scale-out"):
+        await plain.score(question, images, [(20, 21)])
+
+
+async def test_what_the_server_refuses_is_told(served: VLLMEngine) -> None:
+    question, images = asked(1)[0]
+    with pytest.raises(EngineError, match="refused the request"):
+        await served.sample(question, images * 5, GREEDY)
+
+
+def test_a_name_that_is_not_served_is_told(url: str) -> None:
+    with pytest.raises(ModelSpecError, match=f"serves no 'other': one of {NAME}"):
+        VLLMEngine.load(f"vllm:{url}/v1#other")
