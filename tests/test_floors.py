@@ -52,7 +52,7 @@ HEAVY = {
         "catts.agents.engines.vllm",
         "catts.embedded",
         "catts.agents",
-    },  # fmt: skip
+    },
     "torchvision": {"catts.perception", "catts.embedded"},
     "transformers": {"catts.training", *MODELS, "catts.embedded"},
     "tokenizers": {*MODELS, "catts.embedded"},
