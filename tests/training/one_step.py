@@ -39,6 +39,10 @@ def main(out: Path, rows: int, *, sharded: bool = False) -> None:
         ),
         processing_class=loaded.processor,
     )  # fmt: skip
+    with torch.no_grad():
+        # away from the reference, or KL would have no gradient
+        for parameter in trainer.model.parameters():
+            parameter.mul_(1.01)
     trainer.train()
     assert trainer.is_fsdp_enabled == sharded
     state = whole_state(trainer)
