@@ -69,6 +69,8 @@ def test_lora_trains_an_adapter_that_loads(tmp_path: Path) -> None:
     loaded = load_model(folder, device="cpu")
     assert loaded.card.prompt_set == "embedded"
     assert abs(told(tmp_path / "lora", 1)[0]["kl"]) < 1e-5
+    with pytest.raises(InputError, match="is a LoRA adapter: merge it into its base"):
+        run(tmp_path / "again", "--max_steps", "1", "--model_name_or_path", str(folder))
 
 
 @pytest.mark.models
