@@ -25,6 +25,7 @@ $(VLLM)/.installed: $(INSTALLED) $(VLLM_NEEDS)/requirements.txt $(VLLM_NEEDS)/ov
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip install --quiet \
 		--python $(VLLM)/bin/python --override $(VLLM_NEEDS)/overrides.txt \
 		$(if $(PIP_FIND_LINKS)$(UV_FIND_LINKS),,--torch-backend cpu) -r $(VLLM_NEEDS)/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(VLLM)/bin/python --no-deps -e .  # vLLM loads our plugin
 	touch $@
 
 $(INSTALLED): pyproject.toml constraints.txt

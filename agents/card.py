@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from catts.errors import ModelSpecError
+from catts.files import write_whole
 from catts.records import Record
 from catts.tuning import Tuning
 
@@ -51,9 +52,7 @@ class ModelCard(Tuning):
 def write_card(folder: Path, card: ModelCard) -> None:
     """Write the card into `folder`, which is made where it is missing, atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{CARD_NAME}.part"
-    part.write_text(f"{card.model_dump_json(indent=2)}\n", "utf-8")
-    part.replace(folder / CARD_NAME)
+    write_whole(folder / CARD_NAME, f"{card.model_dump_json(indent=2)}\n")
 
 
 def cards_folder() -> Path:

@@ -1,5 +1,6 @@
 """What a request cost counts from the moment it is known, whatever happens to its call later."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,6 +9,19 @@ from catts.agents.protocol import Usage
 
 SPENDING: ContextVar[Callable[[Usage], None] | None] = ContextVar("catts_spending", default=None)
 """Told what each request to an expert cost, as soon as it has ended or was cut off."""
+
+
+class Account:
+    """What calls have cost, added up from any thread."""
+
+    def __init__(self) -> None:
+        self.total = Usage()
+        self._lock = threading.Lock()
+
+    def add(self, usage: Usage) -> None:
+        """Add the cost of a call."""
+        with self._lock:
+            self.total += usage
 
 
 class Bill:

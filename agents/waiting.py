@@ -52,16 +52,8 @@ async def served(future: "Future[_T]", begun: Callable[[], bool]) -> _T:
             have to wait again.
     """
     result = asyncio.wrap_future(future)
-    waits = WAITING.get()
-    now = asyncio.get_running_loop().time
     try:
-        while waits is not None and not result.done():
-            waiting, start = not begun(), now()
-            if waiting:
-                waits(BEAT_S)
-            await asyncio.wait([result], timeout=BEAT_S)
-            if waiting:
-                waits(now() - start - BEAT_S)
+        await _tell(result, lambda: not begun())
         return await result
     except BaseException:
         result.cancel()
@@ -72,15 +64,9 @@ async def served(future: "Future[_T]", begun: Callable[[], bool]) -> _T:
 async def turn(room: asyncio.Semaphore) -> AsyncIterator[None]:
     """A place among the calls that may be under way; waiting for it is no work, as in `served`."""
     taking = asyncio.ensure_future(room.acquire())
-    waits, now = WAITING.get(), asyncio.get_running_loop().time
     try:
-        while not taking.done():
-            start = now()
-            if waits is not None:
-                waits(BEAT_S)
-            await asyncio.wait([taking], timeout=BEAT_S)
-            if waits is not None:
-                waits(now() - start - BEAT_S)
+        await _tell(taking, lambda: True)
+        await taking
     except BaseException:
         if not taking.cancel() and not taking.cancelled():
             room.release()
@@ -89,3 +75,15 @@ async def turn(room: asyncio.Semaphore) -> AsyncIterator[None]:
         yield
     finally:
         room.release()
+
+
+async def _tell(result: "asyncio.Future[_T]", waits: Callable[[], bool]) -> None:
+    """Tell `WAITING` of the beats in which `waits`, until `result` is there; nobody may listen."""
+    hear, now = WAITING.get(), asyncio.get_running_loop().time
+    while hear is not None and not result.done():
+        waiting, start = waits(), now()
+        if waiting:
+            hear(BEAT_S)
+        await asyncio.wait([result], timeout=BEAT_S)
+        if waiting:
+            hear(now() - start - BEAT_S)

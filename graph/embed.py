@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -18,7 +17,7 @@ from catts.agents.spec import BaseSpec, ExpertSpec
 from catts.arguments import check_types
 from catts.errors import InputError
 from catts.graph.blocking import block_on
-from catts.graph.build import Graph, build_graph
+from catts.graph.build import Graph, build_graph, unsaved_graph
 from catts.graph.context import Context
 from catts.graph.events import Event, parse_event
 from catts.graph.instrument import LONGEST_RUN
@@ -92,14 +91,8 @@ async def answer(
     async with _context(context, base, expert, settings) as opened:
         held = opened.for_one_run()
         asked = await asyncio.to_thread(ask, held.images, image, question, choices)
-        graph = _unsaved() if checkpointer is None else build_graph(checkpointer)
+        graph = unsaved_graph() if checkpointer is None else build_graph(checkpointer)
         return await run(graph, asked, held, config, on_event)
-
-
-@cache
-def _unsaved() -> Graph:
-    """The graph without a checkpointer, compiled once: that takes some 20 ms."""
-    return build_graph(False)
 
 
 def answer_sync(image: Images, question: str, **options: Any) -> Trace:

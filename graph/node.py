@@ -17,7 +17,7 @@ from catts.agents.blocks import picture_in, text_in
 from catts.arguments import check_types
 from catts.errors import InputError
 from catts.graph.blocking import block_on
-from catts.graph.build import build_graph
+from catts.graph.build import unsaved_graph
 from catts.graph.context import Context
 from catts.graph.embed import ask, plain, run, summary
 from catts.images import ImageSource
@@ -61,7 +61,7 @@ def as_node(
             cannot be used. Images by address are not fetched.
     """
     check_types(as_node, **locals())
-    graph = build_graph(checkpointer=False)
+    graph = unsaved_graph()
 
     async def catts(state: Any, config: RunnableConfig) -> dict[str, Any]:
         said = convert_to_messages(_read(state, messages) or []) if messages else []

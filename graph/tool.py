@@ -12,7 +12,7 @@ from catts.arguments import check_types
 from catts.decoding import is_picture
 from catts.errors import ImageError, InputError
 from catts.graph.blocking import block_on
-from catts.graph.build import build_graph
+from catts.graph.build import unsaved_graph
 from catts.graph.context import Context
 from catts.graph.embed import ask, plain, run, summary
 
@@ -34,7 +34,7 @@ def as_tool(context: Context, folder: str | Path, *, name: str = "look_at_image"
     root = Path(folder).resolve()
     if not root.is_dir():
         raise InputError(f"there is no folder {folder}; make it, or name another")
-    graph = build_graph(checkpointer=False)
+    graph = unsaved_graph()
 
     async def look(
         image: str, question: str, config: RunnableConfig, choices: list[str] | None = None

@@ -68,6 +68,16 @@ class PromptSet:
             )
         return self._templates[prompt].substitute(fields)
 
+    def ask(
+        self, prompt: PromptName, question: str, choices: tuple[str, ...], /, **more: str
+    ) -> str:
+        """`render` a template that is about a question and its choices.
+
+        Raises:
+            PromptError: as `render`.
+        """
+        return self.render(prompt, question=question, choices=format_choices(choices), **more)
+
 
 def available_sets() -> tuple[str, ...]:
     """Names of the shipped prompt sets."""

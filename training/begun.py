@@ -9,7 +9,9 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from catts.agents.engines.loading import LoadedModel
 from catts.errors import InputError
+from catts.files import write_whole
 from catts.records import Record
+from catts.training.apart import apart
 from catts.training.arguments import RunArguments
 from catts.training.config import CDRLConfig
 from catts.training.data import Source
@@ -21,6 +23,9 @@ _OF_THE_RUN = ("noise_low", "noise_high", "region", "clip", "region_share", "max
                "normalise_on")  # fmt: skip
 _OF_CDRL = ("seed", "alpha", "perception_beta", "calibration", "calibration_weight", "gradient",
             "twin", "confidence_k", "num_generations", "max_completion_length", "beta")  # fmt: skip
+
+_DIGESTS = {"base": "another base", "data": "other data"}
+"""What a difference of these means to people."""
 
 
 class Begun(Record):
@@ -53,9 +58,7 @@ def begin(out: Path, asked: Begun) -> None:
     elif last_checkpoint(out) is not None:
         raise InputError(f"{out} holds a run of another kind or version: name another folder (out)")
     else:
-        part = path.with_suffix(".part")
-        part.write_text(f"{asked.model_dump_json(indent=2)}\n", "utf-8")
-        part.replace(path)
+        write_whole(path, f"{asked.model_dump_json(indent=2)}\n")
     for checkpoint, _ in _checkpoints(out):
         if not (checkpoint / _LAST_WRITTEN).is_file():
             shutil.rmtree(checkpoint)
@@ -77,16 +80,13 @@ def _same(path: Path, asked: Begun) -> None:
         begun = Begun.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise InputError(f"{path} is broken: start in another folder (out)") from error
-    apart = [what for what, old, new in (
-        ("another base", begun.base, asked.base), ("other data", begun.data, asked.data),
-    ) if old != new]  # fmt: skip
-    names = [*begun.settings, *(name for name in asked.settings if name not in begun.settings)]
-    for name in names:
-        old, new = begun.settings.get(name), asked.settings.get(name)
-        if old != new:
-            apart.append(f"{name} {old} (now {new})")
-    if apart:
+    told = apart(_plain(begun), _plain(asked), _DIGESTS)
+    if told:
         raise InputError(
-            f"{path.parent} was begun with {', '.join(apart)}: give the same to go on, or name "
+            f"{path.parent} was begun with {told}: give the same to go on, or name "
             "another folder (out)"
         )
+
+
+def _plain(begun: Begun) -> dict[str, object]:
+    return {"base": begun.base, "data": begun.data, **begun.settings}

@@ -45,7 +45,7 @@ def check_head(model: Any) -> None:
     """
     head = model.get_output_embeddings()
     text = model.config.get_text_config()
-    changed = [name for name in _CHANGED_LOGITS if getattr(text, name, None) not in (None, 1, 1.0)]
+    changed = [name for name in _CHANGED_LOGITS if getattr(text, name, None) not in (None, 1)]
     if hasattr(head, "base_layer"):
         changed.append("an adapter on the output head")
     elif getattr(head, "bias", None) is not None:

@@ -12,7 +12,7 @@ from catts.errors import InputError
 from catts.images import ImageSource, load_image
 from catts.perception.key_region import KeyRegion
 from catts.perception.noise import STEPS, Box, add_noise
-from catts.prompts import PromptSet, format_choices
+from catts.prompts import PromptSet
 
 KeyPlace = Sequence[Box] | KeyRegion | None
 """Where a picture is noised: boxes in pixels, patches with soft edges, or everywhere."""
@@ -93,8 +93,7 @@ class Noise:
 
 def prompt_of(row: TrainingRow, prompts: PromptSet, plain: Callable[[str], str]) -> str:
     """The text that the base model is asked with, as engines ask it."""
-    choices = format_choices(row.choices)
-    return plain(prompts.render("answer", question=row.question, choices=choices))
+    return plain(prompts.ask("answer", row.question, row.choices))
 
 
 def twins(
@@ -155,4 +154,4 @@ class _Rows:
             while len(self._kept) >= self._most:
                 del self._kept[next(iter(self._kept))]
         self._kept[place] = fields  # the latest last
-        return dict(fields)
+        return fields

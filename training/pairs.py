@@ -17,10 +17,12 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from catts.errors import InputError
+from catts.files import write_whole
 from catts.options import Region
 from catts.perception.clip import Clip
 from catts.perception.key_region import DEFAULT_SHARE, KeyRegion, key_region
 from catts.perception.saliency import Saliency, texts_of
+from catts.training.apart import apart
 from catts.training.data import Noise, TrainingRow
 from catts.training.dataset_source import TWIN, DatasetSource, open_dataset
 from catts.training.pairs_folder import SETTINGS, SHARD, PairsSettings, read_settings
@@ -29,6 +31,8 @@ from catts.training.regions import NO_CLIP, load_looker
 _TOGETHER = 16
 """Questions whose pictures are in memory, and go through the CLIP, at a time."""
 
+_DIGESTS = {"digest": "other data", "clip": "another CLIP"}
+"""What settings mean that say nothing to people."""
 _FEATURES = datasets.Features(
     {
         "image": datasets.Image(),
@@ -127,7 +131,7 @@ def _make(
                 for row in _rows(source, _questions(source, number), settings, clip):
                     rows.append(row)
                     progress.advance(task)
-                _write(settings.shard(out, number), _parquet(rows))
+                write_whole(settings.shard(out, number), _parquet(rows))
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}; name another folder") from error
     return len(source) - found
@@ -137,9 +141,10 @@ def _begin(settings: PairsSettings, out: Path) -> None:
     """Leave a folder that holds these settings, and nothing half written."""
     begun = read_settings(out)
     if begun is not None and begun != settings:
+        told = apart(begun.model_dump(), settings.model_dump(), _DIGESTS)
         raise InputError(
-            f"{out} was begun with {_apart(begun, settings)}: give the same data and settings to "
-            "go on, or name another folder"
+            f"{out} was begun with {told}: give the same data and settings to go on, or name "
+            "another folder"
         )
     data = out / "data"
     strange = [p for p in out.iterdir() if not _half(p)] if out.exists() else []
@@ -150,16 +155,7 @@ def _begin(settings: PairsSettings, out: Path) -> None:
         if _half(part):
             part.unlink()
     if begun is None:
-        _write(out / SETTINGS, f"{settings.model_dump_json(indent=2)}\n".encode())
-
-
-def _apart(begun: PairsSettings, settings: PairsSettings) -> str:
-    """What the first settings have that the second have not."""
-    digests = {"digest": "other data", "clip": "another CLIP"}
-    pairs = [(n, getattr(begun, n), getattr(settings, n)) for n in PairsSettings.model_fields]
-    return ", ".join(
-        digests.get(name, f"{name} {old} (now {new})") for name, old, new in pairs if old != new
-    )
+        write_whole(out / SETTINGS, f"{settings.model_dump_json(indent=2)}\n")
 
 
 def _questions(source: DatasetSource, number: int) -> range:
@@ -210,14 +206,8 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
     return data.getvalue()
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write beside `path`, then rename: a reader, or a crash, never meets half a file."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
-
-
 def _half(path: Path) -> bool:
+    """Whether it is what a kill leaves of `write_whole`."""
     return path.name.startswith(".") and path.name.endswith(".part")
 
 

@@ -19,6 +19,7 @@ from catts.agents.local_spec import checkpoint_folder
 from catts.agents.spec import SHIPPED, shipped_folder
 from catts.embedded.machine import prepare
 from catts.errors import InputError
+from catts.files import write_whole
 from catts.training.arguments import RunArguments
 from catts.training.begun import begin, begun_with, last_checkpoint
 from catts.training.checks import check_model_options
@@ -124,9 +125,7 @@ def _measure(
             engine, source, config.calibration, max_new_tokens=config.longest, n=run.normalise_on,
             seed=config.seed, advance=lambda done: progress.advance(task, done),
         )  # fmt: skip
-    part = path.with_suffix(".part")
-    part.write_text(f"{found.model_dump_json(indent=2)}\n", "utf-8")
-    part.replace(path)
+    write_whole(path, f"{found.model_dump_json(indent=2)}\n")
 
 
 def _questions_at_once(config: CDRLConfig) -> int:

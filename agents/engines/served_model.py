@@ -1,6 +1,5 @@
 """A local model behind its queue: calls in, what was asked and what it cost out."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,23 +19,11 @@ from catts.agents.protocol import (
     Score,
     Usage,
 )
+from catts.agents.spending import Account
 from catts.errors import EngineError
 
 _T = TypeVar("_T")
 _A = TypeVar("_A")
-
-
-class Account:
-    """What calls have cost, added up from any thread."""
-
-    def __init__(self) -> None:
-        self.total = Usage()
-        self._lock = threading.Lock()
-
-    def add(self, usage: Usage) -> None:
-        """Add the cost of a call."""
-        with self._lock:
-            self.total += usage
 
 
 class ServedModel:

@@ -12,7 +12,7 @@ from catts.agents.engines.call_queue import BatchLimits, Call
 from catts.agents.engines.inputs import Turn
 from catts.agents.engines.loading import LoadedModel, load_model
 from catts.agents.engines.picture_size import seen_size
-from catts.agents.engines.served_model import Account, ServedModel
+from catts.agents.engines.served_model import ServedModel
 from catts.agents.protocol import (
     Capabilities,
     Contrast,
@@ -23,9 +23,10 @@ from catts.agents.protocol import (
     Score,
     Usage,
 )
+from catts.agents.spending import Account
 from catts.agents.waiting import served
 from catts.errors import EngineError
-from catts.prompts import PromptSet, format_choices
+from catts.prompts import PromptSet
 from catts.question import Question
 
 _T = TypeVar("_T")
@@ -166,12 +167,8 @@ class TransformersEngine:
         params: SamplingParams,
     ) -> Generation:
         """Answer again, given the completion `previous` and what a critic said of it."""
-        text = self.prompts.render(
-            "reanswer",
-            question=question.text,
-            choices=format_choices(question.choices),
-            previous=previous,
-            critique=critique,
+        text = self.prompts.ask(
+            "reanswer", question.text, question.choices, previous=previous, critique=critique
         )
         turn = Turn(text, images, f"{question.digest}\0{text}")
         return (await _served(self._serving.generate([turn], params)))[0]
@@ -250,9 +247,7 @@ class TransformersEngine:
         """The user turns that ask the questions."""
         return [
             Turn(
-                self.prompts.render(
-                    "answer", question=question.text, choices=format_choices(question.choices)
-                ),
+                self.prompts.ask("answer", question.text, question.choices),
                 pictures,
                 question.digest,
             )

@@ -34,7 +34,7 @@ from catts.agents.spending import Bill
 from catts.agents.waiting import time_limit
 from catts.errors import RoleError
 from catts.names import Role
-from catts.prompts import PromptSet, format_choices, load_prompts
+from catts.prompts import PromptSet, load_prompts
 from catts.question import Question
 
 ROLE_TIMEOUT = 120.0
@@ -131,10 +131,10 @@ class ChatExpert:
         self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
     ) -> RoleResult[Plan]:
         """Order the modules; the model sees the candidates' counts, shares and confidences."""
-        text = self._prompts.render(
+        text = self._prompts.ask(
             "planner",
-            question=question.text,
-            choices=format_choices(question.choices),
+            question.text,
+            question.choices,
             candidates=list_candidates(candidates),
         )
         return await self._ask("planner", text, images, read_plan)
@@ -143,10 +143,10 @@ class ChatExpert:
         self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
     ) -> RoleResult[Vote]:
         """Give each candidate a probability; the model sees the answers alone."""
-        text = self._prompts.render(
+        text = self._prompts.ask(
             "voter",
-            question=question.text,
-            choices=format_choices(question.choices),
+            question.text,
+            question.choices,
             candidates=list_answers(candidates),
         )
         return await self._ask(
@@ -157,10 +157,10 @@ class ChatExpert:
         self, question: Question, images: Sequence[Image], answer: str, reasoning: str
     ) -> RoleResult[Critique]:
         """Criticise `answer` and the completion `reasoning` that led to it."""
-        text = self._prompts.render(
+        text = self._prompts.ask(
             "critic",
-            question=question.text,
-            choices=format_choices(question.choices),
+            question.text,
+            question.choices,
             answer=answer,
             reasoning=reasoning,
         )

@@ -21,6 +21,7 @@ from catts.agents.experts.briefing import list_answers
 from catts.agents.experts.replies import ReplyError, parse_critique, parse_vote
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams
 from catts.evals.shipped.items import Item
+from catts.files import write_whole
 from catts.perception.key_region import KeyRegion
 from catts.prompts import format_choices
 
@@ -196,9 +197,7 @@ class Collection:
         for start in track(starts, description=title, disable=self._quiet):
             rows += ask(range(start, min(start + batch, len(self.items))))
         self._folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(b"".join(_SAMPLES.dump_json(row) + b"\n" for row in rows))
-        part.replace(path)
+        write_whole(path, b"".join(_SAMPLES.dump_json(row) + b"\n" for row in rows))
         return rows
 
 

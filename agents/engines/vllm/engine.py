@@ -43,8 +43,9 @@ from catts.agents.protocol import (
     Score,
     Usage,
 )
+from catts.agents.spending import Account
 from catts.errors import EngineError
-from catts.prompts import PromptSet, format_choices, load_prompts
+from catts.prompts import PromptSet, load_prompts
 from catts.question import Question
 
 
@@ -72,7 +73,7 @@ class VLLMEngine:
             card = fitted_card(self._fingerprint)
         self._card = card
         self._replicas = Replicas(served.urls, api_key())
-        self._usage = Usage()
+        self._account = Account()
 
     @classmethod
     def load(cls, spec: str, *, prompts: PromptSet | None = None) -> "VLLMEngine":
@@ -123,7 +124,7 @@ class VLLMEngine:
     @property
     def usage(self) -> Usage:
         """What all calls so far have cost."""
-        return self._usage
+        return self._account.total
 
     async def seen_size(self, image: Image) -> tuple[int, int]:
         """The picture's own size: what the server's processor makes of it, it does not tell."""
@@ -145,12 +146,8 @@ class VLLMEngine:
         params: SamplingParams,
     ) -> Generation:
         """Answer again, given the completion `previous` and what a critic said of it."""
-        text = self._prompts.render(
-            "reanswer",
-            question=question.text,
-            choices=format_choices(question.choices),
-            previous=previous,
-            critique=critique,
+        text = self._prompts.ask(
+            "reanswer", question.text, question.choices, previous=previous, critique=critique
         )
         return await self.complete(text, images, params)
 
@@ -240,7 +237,7 @@ class VLLMEngine:
         ]
         clean, other = await self._replicas.post_together(GENERATE, bodies)
         usage = read_usage(clean, 0.0) + read_usage(other, time.perf_counter() - start)
-        self._usage += usage
+        self._account.add(usage)
         sample = read_pair(clean, other, halves[0])
         if sample is None:
             return None
@@ -265,7 +262,7 @@ class VLLMEngine:
             start = time.perf_counter()
             body = tokens_request(rendered, ids)
             reply = await self._replicas.post(GENERATE, body)
-            self._usage += read_usage(reply, time.perf_counter() - start)
+            self._account.add(read_usage(reply, time.perf_counter() - start))
             return read_score(reply, ids)
 
         return tuple(await asyncio.gather(*map(one, completions)))
@@ -275,9 +272,7 @@ class VLLMEngine:
         await self._replicas.aclose()
 
     def _asked(self, question: Question) -> str:
-        return self._prompts.render(
-            "answer", question=question.text, choices=format_choices(question.choices)
-        )
+        return self._prompts.ask("answer", question.text, question.choices)
 
     async def _scores(
         self, question: Question, images: Sequence[Image], completions: Sequence[Sample]
@@ -297,5 +292,5 @@ class VLLMEngine:
         start = time.perf_counter()
         reply = await self._replicas.post(CHAT, body)
         usage = read_usage(reply, time.perf_counter() - start)
-        self._usage += usage
+        self._account.add(usage)
         return reply, usage

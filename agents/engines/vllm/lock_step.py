@@ -5,8 +5,8 @@
 
 The processor makes one distribution of a pair's two; the scheduler holds the request that is ahead
 back until the other has come as far, since both have to be in one step. Runs in vLLM's processes
-(0.32, Model Runner V1: `VLLM_USE_V2_MODEL_RUNNER=0` where there is a GPU) and imports nothing of
-ours but `catts.agents.engines.vllm.pairs`.
+(0.32, Model Runner V1: `VLLM_USE_V2_MODEL_RUNNER=0` where there is a GPU), so it imports nothing of
+ours that needs more than torch and pydantic.
 """
 
 import math
@@ -20,7 +20,9 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.sample.logits_processor import LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
+from catts.agents.engines.contrast import contrastive_scores
 from catts.agents.engines.vllm.pairs import Half, read_half
+from catts.agents.protocol import ContrastParams
 
 _PATIENCE_S = 60.0
 """So long a request waits for its other half to come, before it goes on and is told broken."""
@@ -78,7 +80,12 @@ class LockStep(LogitsProcessor):
         for rows in standing.values():
             if len(rows) == 2 and self._together(rows["clean"], rows["noised"]):
                 half, _ = self._rows[rows["clean"]]
-                both = _contrast(logits[rows["clean"]], logits[rows["noised"]], half)
+                both = contrastive_scores(
+                    logits[rows["clean"]].float(),
+                    logits[rows["noised"]].float(),
+                    torch.ones_like(logits[0], dtype=torch.bool),
+                    ContrastParams(alpha=half.alpha, beta=half.beta),
+                )
                 logits[rows["clean"]] = logits[rows["noised"]] = both
             else:
                 for row in rows.values():
@@ -87,14 +94,6 @@ class LockStep(LogitsProcessor):
 
     def _together(self, clean: int, noised: int) -> bool:
         return self._rows[clean][1] == self._rows[noised][1]
-
-
-def _contrast(clean: Tensor, noised: Tensor, half: Half) -> Tensor:
-    """As `catts.agents.engines.contrast.contrastive_scores`, of one row each, shape (V,)."""
-    clean, noised = clean.float(), noised.float()
-    floor = clean.max() + (math.log(half.beta) if half.beta > 0 else -math.inf)
-    scores = clean if half.alpha == 0 else clean + half.alpha * (clean - noised)
-    return scores.masked_fill(clean < floor, -math.inf)
 
 
 def _force(logits: Tensor, row: int, token: int) -> None:
