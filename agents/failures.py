@@ -7,8 +7,12 @@ are cleaned here, where they enter.
 """
 
 import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from langchain_core.exceptions import ModelError
 from langchain_core.language_models import BaseChatModel
@@ -46,6 +50,8 @@ _CONNECTION_LOST = frozenset(
         "aiohttp.ClientPayloadError",
     }
 )
+_SECONDS = re.compile(r"(\d+(?:\.\d*)?)s")
+"""A duration as Google writes it."""
 _PASSING = frozenset({408, 425, 429})
 _REFUSING_CODES = frozenset({"content_filter", "content_policy_violation"})
 
@@ -98,6 +104,19 @@ def http_status(error: BaseException | None) -> int | None:
     return None
 
 
+def retry_after(error: BaseException) -> float | None:
+    """For how many seconds the provider asked not to be asked again; None where it did not say.
+
+    Read from the headers of the reply (`Retry-After`, in seconds or as a date, or
+    `Retry-After-Ms`), else from what Google writes into the reply itself.
+    """
+    for link in _chain(error):
+        for told in (_of_headers(link), _of_google(link)):
+            if told is not None and math.isfinite(told):
+                return max(0.0, told)
+    return None
+
+
 def clean(text: str, keys: frozenset[str] = frozenset()) -> str:
     """`text` on one short line, without `keys`, what looks like a key, and addresses' paths."""
     text = _ADDRESS.sub(r"\1\2", without(text, keys)[: 20 * MAX_MESSAGE_CHARS])
@@ -111,6 +130,31 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             return
         yield error
         error = error.__cause__
+
+
+def _of_headers(error: BaseException) -> float | None:
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    if not isinstance(headers, Mapping):
+        return None
+    given = {str(name).lower(): str(value) for name, value in headers.items()}
+    for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        with suppress(KeyError, ValueError):
+            return float(given[name]) / per_second
+    with suppress(KeyError, ValueError):
+        date = parsedate_to_datetime(given["retry-after"])
+        return (date - datetime.now(date.tzinfo)).total_seconds()
+    return None
+
+
+def _of_google(error: BaseException) -> float | None:
+    body = getattr(error, "details", None)
+    inner = body.get("error", body) if isinstance(body, Mapping) else None
+    details = inner.get("details") if isinstance(inner, Mapping) else None
+    for each in details if isinstance(details, list) else ():
+        delay = each.get("retryDelay") if isinstance(each, Mapping) else None
+        if isinstance(delay, str) and (match := _SECONDS.fullmatch(delay)):
+            return float(match[1])
+    return None
 
 
 def _is_misread(error: Exception) -> bool:

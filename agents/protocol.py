@@ -30,6 +30,10 @@ class Usage(Record):
     """Wall-clock seconds from asking to answer, waiting for the engine included."""
     queued: float = Field(default=0.0, ge=0)
     """Seconds of these before the engine began: it was serving other calls."""
+    dollars: float = Field(default=0.0, ge=0)
+    """What providers charge (`catts.agents.experts.prices`); 0 for models that run here."""
+    unpriced: int = Field(default=0, ge=0)
+    """Requests to models of others whose price is not known, so not in `dollars`."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -38,6 +42,8 @@ class Usage(Record):
             completion_tokens=self.completion_tokens + other.completion_tokens,
             seconds=self.seconds + other.seconds,
             queued=self.queued + other.queued,
+            dollars=self.dollars + other.dollars,
+            unpriced=self.unpriced + other.unpriced,
         )
 
 

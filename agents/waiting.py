@@ -1,7 +1,7 @@
 """Waiting for a turn at an engine is not work: whoever limits a call's time hears of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -54,6 +54,17 @@ async def served(future: "Future[_T]", begun: Callable[[], bool]) -> _T:
     result = asyncio.wrap_future(future)
     try:
         await _tell(result, lambda: not begun())
+        return await result
+    except BaseException:
+        result.cancel()
+        raise
+
+
+async def idle(waited: Awaitable[_T]) -> _T:
+    """The result of what it is no work to wait for, such as a rate limiter; see `served`."""
+    result = asyncio.ensure_future(waited)
+    try:
+        await _tell(result, lambda: True)
         return await result
     except BaseException:
         result.cancel()

@@ -19,13 +19,18 @@ from catts.evals.tasks.commands import evaluate, harness
 from catts.options import (
     Base,
     ClipName,
+    ExpertCache,
+    ExpertLimits,
     ExpertName,
+    ExpertSettings,
     ExpertUrl,
     Json,
+    PriceTable,
     Route,
     Samples,
     Seed,
     Where,
+    json_object,
 )
 from catts.perception.commands import saliency as show_saliency
 from catts.training.commands import pairs, train
@@ -90,6 +95,10 @@ def ask(
             "local expert --max-new-tokens, or its card's].",
         ),
     ] = None,
+    expert_settings: ExpertSettings = None,
+    expert_limits: ExpertLimits = None,
+    expert_cache: ExpertCache = None,
+    prices: PriceTable = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -142,6 +151,10 @@ def ask(
             "node_timeout": node_timeout,
             "region": region,
             "saliency": saliency,
+            "expert_settings": json_object(expert_settings, "--expert-settings"),
+            "expert_limits": expert_limits,
+            "expert_cache": expert_cache,
+            "prices": prices,
         }
         settings |= {name: value for name, value in given.items() if value is not None}
         trace = ask_live(

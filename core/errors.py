@@ -58,7 +58,8 @@ class RoleError(CattsError):
 
     `cause` is the name of the error's type for people and traces; `usage` is what the failed
     attempts cost (a `catts.agents.protocol.Usage`, or None when nothing was sent); `transient` is
-    whether asking again may help, as after a rate limit, a lost connection or a time limit.
+    whether asking again may help, as after a rate limit, a lost connection or a time limit;
+    `retry_after` is for how many seconds the provider asked not to, None where it did not say.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class RoleError(CattsError):
         cause: str = "",
         usage: object = None,
         transient: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{role}: {message}")
         self.role = role
@@ -76,6 +78,7 @@ class RoleError(CattsError):
         self.cause = cause
         self.usage = usage
         self.transient = transient
+        self.retry_after = retry_after
 
 
 class ContextMismatchError(CattsError):

@@ -1,8 +1,11 @@
 """Options that several commands take."""
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
 import typer
+
+from catts.errors import InputError
 
 Routing = Literal["paper", "planned", "parallel"]
 
@@ -25,6 +28,32 @@ ExpertName = Annotated[
 ExpertUrl = Annotated[
     str | None,
     typer.Option(help="Address of an OpenAI-compatible server; --expert then names its model."),
+]
+ExpertSettings = Annotated[
+    str | None,
+    typer.Option(
+        help="Settings of a remote expert as LangChain's class for its provider takes them, a JSON "
+        "object such as '{\"thinking_budget\": 1024}'."
+    ),
+]
+ExpertLimits = Annotated[
+    str | None,
+    typer.Option(
+        help="Limits of the expert's roles: timeout, attempts, at_once, requests_per_minute, and "
+        "the budgets calls, tokens and dollars, after which the graph goes on without them. Shared "
+        "by the roles (dollars=2,at_once=4) or a role's own (voter.calls=100)."
+    ),
+]
+ExpertCache = Annotated[
+    str | None,
+    typer.Option(help="File that keeps the expert's replies, so that none is paid for twice."),
+]
+PriceTable = Annotated[
+    str | None,
+    typer.Option(
+        "--prices",
+        help="TOML file of prices per million tokens, in place of the package's prices.toml.",
+    ),
 ]
 Samples = Annotated[int, typer.Option(min=1, help="Answers to draw from the base model.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")]
@@ -52,3 +81,20 @@ ClipName = Annotated[
         "hf-hub:org/name [default: the shipped one for the shipped base].",
     ),
 ]
+
+
+def json_object(text: str | None, option: str) -> dict[str, Any] | None:
+    """The JSON object that an option was given.
+
+    Raises:
+        InputError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f'{option} takes a JSON object such as {{"thinking_budget": 1024}}')
+    return value

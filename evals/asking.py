@@ -8,17 +8,18 @@ from typing import Any, Self, TypeVar
 
 from PIL.Image import Image
 
+from catts.agents.experts.stored import StoredExpert
 from catts.agents.protocol import Generation, SamplingParams
 from catts.errors import EngineError
 from catts.evals.benchmarks.item import Item
 from catts.evals.progress import progress_bar
-from catts.evals.replay import StoredEngine, StoredExpert
-from catts.evals.store import Store
+from catts.evals.replay import StoredEngine
 from catts.graph.context import Context
 from catts.graph.embed import answer
 from catts.graph.trace import Trace
 from catts.images import image_digest
 from catts.question import Question
+from catts.store import Store
 
 _Result = TypeVar("_Result")
 

@@ -1,4 +1,4 @@
-"""Models that answer from a store, and are asked only what it does not hold."""
+"""A base model that answers from a store, and is asked only what it does not hold."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from typing import Any
 from PIL.Image import Image
 
 from catts.agents.card import ModelCard
-from catts.agents.expert import Candidate, Critique, Expert, Plan, RoleResult, Vote
 from catts.agents.protocol import (
     Capabilities,
     Contrast,
@@ -19,10 +18,10 @@ from catts.agents.protocol import (
     Score,
     Usage,
 )
-from catts.evals.store import Store, key_of
 from catts.images import image_digest
 from catts.question import Question
 from catts.records import Record
+from catts.store import Store, key_of
 
 
 class _Scores(Record):
@@ -177,57 +176,3 @@ class StoredEngine(EngineBehind):
 
     def _key(self, call: str, question: Question, *parts: Any) -> str:
         return key_of(call, self.fingerprint, question.digest, *parts)
-
-
-class StoredExpert:
-    """An expert whose replies are kept, like `StoredEngine`'s; a role that fails stores nothing."""
-
-    def __init__(self, expert: Expert, store: Store) -> None:
-        """Keep what `expert` says in `store`; both stay the caller's."""
-        self._expert, self._store = expert, store
-
-    @property
-    def name(self) -> str:
-        """The expert's name."""
-        return self._expert.name
-
-    @property
-    def fingerprint(self) -> str:
-        """The expert's fingerprint: it is the same expert."""
-        return self._expert.fingerprint
-
-    async def plan(
-        self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
-    ) -> RoleResult[Plan]:
-        """As the expert."""
-        key = self._key("plan", question, images, [c.model_dump() for c in candidates])
-        return await self._store.recall(
-            key, RoleResult[Plan], lambda: self._expert.plan(question, images, candidates)
-        )
-
-    async def vote(
-        self, question: Question, images: Sequence[Image], candidates: Sequence[Candidate]
-    ) -> RoleResult[Vote]:
-        """As the expert."""
-        key = self._key("vote", question, images, [c.model_dump() for c in candidates])
-        return await self._store.recall(
-            key, RoleResult[Vote], lambda: self._expert.vote(question, images, candidates)
-        )
-
-    async def criticise(
-        self, question: Question, images: Sequence[Image], answer: str, reasoning: str
-    ) -> RoleResult[Critique]:
-        """As the expert."""
-        key = self._key("criticise", question, images, answer, reasoning)
-        return await self._store.recall(
-            key,
-            RoleResult[Critique],
-            lambda: self._expert.criticise(question, images, answer, reasoning),
-        )
-
-    async def aclose(self) -> None:
-        """The expert is the caller's, and stays open."""
-
-    def _key(self, role: str, question: Question, images: Sequence[Image], *parts: Any) -> str:
-        sizes = [list(image.size) for image in images]  # a picture may be shown scaled down
-        return key_of(role, self.fingerprint, question.digest, sizes, *parts)

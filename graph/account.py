@@ -13,6 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from catts.agents.protocol import Usage
 from catts.answers import equivalent
 from catts.graph.ledger import tally
 from catts.graph.records import NoisedImage, SampleRecord
@@ -160,9 +161,16 @@ def _cost(trace: Trace) -> Text:
     parts = ", ".join(f"{run.node} {run.seconds:.2f} s" for run in trace.usage.nodes)
     return plain(
         f"{total.prompt_tokens} tokens read, {total.completion_tokens} written, "
-        f"{trace.usage.expert_calls} expert calls by {trace.expert}; {parts}",
+        f"{trace.usage.expert_calls} expert calls by {trace.expert}{_paid(total)}; {parts}",
         "dim",
     )
+
+
+def _paid(total: Usage) -> str:
+    """What providers charge; nothing where nothing was asked of them."""
+    paid = f" for ${total.dollars:.4f}" if total.dollars else ""
+    unknown = f", {total.unpriced} of them at a price that is not known" if total.unpriced else ""
+    return paid + unknown
 
 
 def _completion(sample: SampleRecord) -> Text:

@@ -10,7 +10,13 @@ from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 from pydantic import BaseModel
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
 
 from catts.agents.protocol import Usage
 from catts.agents.spending import counted
@@ -65,7 +71,7 @@ def worker(name: Worker, work: Callable[[State, Context], Awaitable[Work]]) -> N
         tries = AsyncRetrying(
             retry=retry_if_exception(lambda error: error is failed and _transient(error)),
             stop=stop_after_attempt(context.attempts),
-            wait=wait_exponential_jitter(initial=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
+            wait=_pause,
             reraise=True,
         )
         try:
@@ -129,6 +135,13 @@ async def settle(state: State, runtime: Runtime[Context]) -> Update:
     for event in events_of("decide", asked, update):
         _tell(runtime, event)
     return update
+
+
+def _pause(state: RetryCallState) -> float:
+    """Exponential with jitter, and never before a provider wants to be asked again."""
+    grown = wait_exponential_jitter(initial=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S)(state)
+    failed = state.outcome.exception() if state.outcome is not None else None
+    return max(grown, getattr(failed, "retry_after", None) or 0.0)
 
 
 def _transient(error: BaseException) -> bool:

@@ -10,12 +10,14 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import InstanceOf, SecretStr, ValidationError
 
 from catts.agents.expert import Expert
+from catts.agents.experts.stored import StoredExpert
 from catts.agents.local_spec import check_placing
 from catts.agents.protocol import Engine
 from catts.agents.spec import (
     SHIPPED,
     BaseSpec,
     ExpertSpec,
+    LimitsSpec,
     check_expert,
     check_local,
     import_libraries,
@@ -31,6 +33,7 @@ from catts.images import ImageStore
 from catts.names import Role
 from catts.perception.looker import Looker
 from catts.records import first_problem
+from catts.store import Store
 
 _NO_CLIP = (
     "region='saliency' needs a CLIP for your pictures: give saliency, such as "
@@ -48,6 +51,10 @@ async def open_context(
     role_timeout: float | None = None,
     expert_max_tokens: int | None = None,
     rate_limiter: BaseRateLimiter | None = None,
+    expert_settings: Mapping[str, Any] | None = None,
+    expert_limits: LimitsSpec | None = None,
+    expert_cache: str | Path | None = None,
+    prices: str | Path | None = None,
     device: str | None = None,
     dtype: str | None = None,
     attn_implementation: str | None = None,
@@ -78,6 +85,13 @@ async def open_context(
             from a server of one's own, and for a local expert `max_new_tokens` where that is
             given, else what its card says.
         rate_limiter: asked before each request to a remote expert.
+        expert_settings: settings of a remote expert as LangChain's class for its provider takes
+            them, such as `{"thinking_budget": 1024}` or `{"safety_settings": {...}}`.
+        expert_limits: time, attempts, pace and budgets of the expert's roles; see
+            `catts.agents.experts.limits.Limits`. A text such as `dollars=2,voter.calls=100` does.
+        expert_cache: a file that keeps the expert's replies: asked the same by the same models,
+            settings and prompts, about the same pictures, it says the same and costs nothing.
+        prices: a table like `prices.toml` beside `catts.agents.experts.prices`, in its place.
         device: torch device of the models loaded here; by default `cuda` where there is one. `auto`
             spreads them over all GPUs, memory and disk.
         dtype: their precision: `float32`, `bfloat16` or `float16`.
@@ -109,6 +123,9 @@ async def open_context(
         "timeout": role_timeout,
         "max_tokens": expert_max_tokens,
         "rate_limiter": rate_limiter,
+        "settings": expert_settings,
+        "limits": expert_limits,
+        "prices": prices,
     }
     placing: dict[str, Any] = {
         "device": device,
@@ -125,6 +142,9 @@ async def open_context(
         check_local(base, "base")
     said = tell or (lambda _: None)
     async with AsyncExitStack() as loaded:
+        cache = None if expert_cache is None else Store(Path(expert_cache))
+        if cache is not None:
+            loaded.callback(cache.close)
 
         async def find_expert(engine: Engine | None) -> Expert:
             if isinstance(expert, str | Path):
@@ -139,7 +159,7 @@ async def open_context(
             )
             if found is not expert:
                 loaded.push_async_callback(found.aclose)
-            return found
+            return found if cache is None else StoredExpert(found, cache, free=True)
 
         # a remote expert first: what is wrong with it is told before minutes of loading
         panel = None if local else await find_expert(None)

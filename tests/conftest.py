@@ -1,11 +1,18 @@
-"""Random-weight checkpoints of real architectures, saved once a session, and pictures for them."""
+"""Random-weight checkpoints of real architectures, pictures for them, and a stand-in server."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from standin import standin
+
+__all__ = ["standin"]
 
 
 @pytest.fixture(scope="session", autouse=True)

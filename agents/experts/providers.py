@@ -1,6 +1,7 @@
 """From `provider:model` or the address of a server to a LangChain chat model."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from langchain.chat_models import init_chat_model
@@ -12,9 +13,6 @@ from catts.agents.addresses import split_url
 from catts.agents.failures import clean
 from catts.errors import ModelSpecError
 
-ATTEMPTS = 5
-"""How often a request is sent whose failure may pass by itself; the provider's client waits longer
-before each."""
 PROVIDER_MAX_TOKENS = 8192
 """Longest reply of a provider's model unless the caller says otherwise: a verdict takes a few
 hundred tokens, and what a model thinks before it counts too."""
@@ -24,8 +22,9 @@ _NO_KEY = "no-key-needed"
 OWN_FORMAT = frozenset({"google_genai", "anthropic", "ollama"})
 """Providers that keep their own request format when they are given another address."""
 
-# What `max_retries` counts: retries after the first attempt, but all attempts with Google.
-_MAX_RETRIES = {"google_genai": ATTEMPTS}
+# A request is sent once: `catts.agents.experts.requests` sends it again as limits and Retry-After
+# allow, which not every client reads. With Google the setting counts all attempts.
+_MAX_RETRIES = {"google_genai": 1}
 _MAX_TOKENS = {"ollama": "num_predict"}
 _EXTRAS = {"google_genai": "google", "openai": "openai"}
 # A connection kept open belongs to the event loop that opened it, and fails in the next one: an
@@ -43,6 +42,7 @@ def provider_model(
     api_key: SecretStr | None = None,
     max_tokens: int | None = None,
     rate_limiter: BaseRateLimiter | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> BaseChatModel:
     """The chat model that LangChain's `init_chat_model` makes of `provider:model`.
 
@@ -54,47 +54,52 @@ def provider_model(
         max_tokens: Longest reply in tokens, thoughts included; by default `PROVIDER_MAX_TOKENS`, or
             what LangChain knows to be the model's most where that is less.
         rate_limiter: Asked before each request.
+        settings: More of what LangChain's class for the provider takes, such as `thinking_budget`.
 
     Raises:
         ModelSpecError: LangChain knows no such provider, its package or key is missing, or the
             provider refuses the settings.
     """
     spec = f"{provider}:{model}"
-    settings: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     if url is not None:
-        settings["base_url"] = split_url(url).geturl()
+        given["base_url"] = split_url(url).geturl()
     if api_key is not None:
-        settings["api_key"] = api_key
-    chat = _init(spec, provider, model, settings, max_tokens or PROVIDER_MAX_TOKENS, rate_limiter)
+        given["api_key"] = api_key
+    given |= settings or {}
+    chat = _init(spec, provider, model, given, max_tokens or PROVIDER_MAX_TOKENS, rate_limiter)
     most = (chat.profile or {}).get("max_output_tokens") or PROVIDER_MAX_TOKENS
     if max_tokens is None and most < PROVIDER_MAX_TOKENS:
-        return _init(spec, provider, model, settings, most, rate_limiter)
+        return _init(spec, provider, model, given, most, rate_limiter)
     return chat
 
 
 def server_model(
     model: str,
     url: str,
-    api_key: SecretStr | None = None,
     *,
+    api_key: SecretStr | None = None,
     max_tokens: int | None = None,
     rate_limiter: BaseRateLimiter | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> BaseChatModel:
     """`model` on an OpenAI-compatible server (vLLM, llama.cpp, Ollama, ...) at `url`.
 
     Greedy, so that a server's replies repeat as a local model's do. The key is `api_key`, else
     OPENAI_API_KEY, else a placeholder: most local servers ask for none. A reply has at most
     `max_tokens` tokens, by default `SERVER_MAX_TOKENS`. `rate_limiter` is asked before a request.
+    `settings` are more of what `langchain_openai.ChatOpenAI` takes.
 
     Raises:
         ModelSpecError: the address is none, or langchain-openai is missing.
     """
-    settings: dict[str, Any] = {
+    given: dict[str, Any] = {
         "base_url": split_url(url).geturl(),
         "api_key": api_key or SecretStr(os.environ.get("OPENAI_API_KEY") or _NO_KEY),
         "temperature": 0,
+        **(settings or {}),
     }
-    return _init(model, "openai", model, settings, max_tokens or SERVER_MAX_TOKENS, rate_limiter)
+    return _init(model, "openai", model, given, max_tokens or SERVER_MAX_TOKENS, rate_limiter)
 
 
 def _init(
@@ -105,8 +110,11 @@ def _init(
     max_tokens: int,
     rate_limiter: BaseRateLimiter | None,
 ) -> BaseChatModel:
-    settings["max_retries"] = _MAX_RETRIES.get(provider, ATTEMPTS - 1)
-    settings[_MAX_TOKENS.get(provider, "max_tokens")] = max_tokens
+    settings = {
+        "max_retries": _MAX_RETRIES.get(provider, 0),
+        _MAX_TOKENS.get(provider, "max_tokens"): max_tokens,
+        **settings,
+    }
     if rate_limiter is not None:
         settings["rate_limiter"] = rate_limiter
     if provider in _HEADERS:

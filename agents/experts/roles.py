@@ -3,20 +3,19 @@
 import asyncio
 import hashlib
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.base import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from langchain_core.runnables import Runnable
 from PIL.Image import Image
 
 from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
 from catts.agents.experts.briefing import image_blocks, list_answers, list_candidates
 from catts.agents.experts.chat_model import EngineChatModel
 from catts.agents.experts.identity import identity_of
+from catts.agents.experts.limits import Gates, Limits
+from catts.agents.experts.prices import FREE, Price, Prices, shipped_prices
 from catts.agents.experts.replies import (
     MAX_REPLY_CHARS,
     ReplyError,
@@ -25,14 +24,12 @@ from catts.agents.experts.replies import (
     read_plan,
     read_vote,
 )
-from catts.agents.experts.responses import cost, refusal, reply_within, was_cut
-from catts.agents.experts.schemas import SCHEMAS, held_to_schema
-from catts.agents.failures import CHECK_THE_SERVER, clean, describe, is_refusal, is_transient
-from catts.agents.keys import keys_in_use
-from catts.agents.protocol import Usage
+from catts.agents.experts.requests import RoleRequests
+from catts.agents.experts.responses import was_cut
+from catts.agents.experts.schemas import SCHEMAS
+from catts.agents.failures import CHECK_THE_SERVER
 from catts.agents.spending import Bill
-from catts.agents.waiting import time_limit
-from catts.errors import RoleError
+from catts.errors import InputError, RoleError
 from catts.names import Role
 from catts.prompts import PromptSet, load_prompts
 from catts.question import Question
@@ -50,8 +47,9 @@ class ChatExpert:
 
     A role asks once, with all pictures of the question and then the text. A malformed reply is
     answered with what is wrong with it, once; a second one, or a request that fails, is a
-    `RoleError`, which says whether asking again may help (`transient`). Only those two requests are
-    made: retries of a transport are the chat model's own (`max_retries`). A model that LangChain
+    `RoleError`, which says whether asking again may help (`transient`). A request that fails in a
+    way that may pass is sent again `attempts` times in all, beside the retries that the chat model
+    has of its own (`max_retries`), and never before `Retry-After`. A model that LangChain
     knows to support structured output is held to the role's JSON schema; any other writes its JSON
     as text. The caller's LangChain callbacks reach the models as in any LangGraph node.
     """
@@ -65,6 +63,10 @@ class ChatExpert:
         prompts: PromptSet | None = None,
         name: str | None = None,
         timeout: float | Mapping[Role, float | None] | None = ROLE_TIMEOUT,
+        attempts: int = 1,
+        limits: Limits | Mapping[Role, Limits] | Gates | None = None,
+        prices: Prices | None = None,
+        priced_as: str | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Make an expert.
@@ -77,21 +79,41 @@ class ChatExpert:
             name: Name for people and part of the fingerprint; made of the models when None.
             timeout: Seconds for one request, for all roles or for each (a role that is left out
                 has `ROLE_TIMEOUT`); None waits for ever.
+            attempts: How often a request is sent whose failure may pass.
+            limits: What the roles may cost and how fast they may ask: shared by them, or in a
+                mapping each its own. What it says of timeout and attempts counts before these.
+            prices: What requests cost; by default the table that the package ships.
+            priced_as: The models' name in it; by default LangChain's `provider:model`.
             on_close: Called by the first `aclose`, for what the expert owns besides its models.
+
+        Raises:
+            InputError: there is a budget in dollars, and a model's price is not known.
         """
         self._models: dict[Role, BaseChatModel] = {
             "planner": planner,
             "voter": voter,
             "critic": critic,
         }
-        self._held: dict[Role, Runnable[LanguageModelInput, Any] | None] = {
-            role: held_to_schema(model, role) for role, model in self._models.items()
-        }
         self._prompts = prompts if prompts is not None else load_prompts("default")
-        self._timeouts: dict[Role, float | None] = {
-            role: timeout.get(role, ROLE_TIMEOUT) if isinstance(timeout, Mapping) else timeout
-            for role in self._models
-        }
+        gates = limits if isinstance(limits, Gates) else Gates(limits)
+        table = prices or shipped_prices()
+        self._requests: dict[Role, RoleRequests] = {}
+        for role, model in self._models.items():
+            gate, price = gates.of(role), _price(model, table, priced_as)
+            if price is None and gate.limits.dollars is not None:
+                raise InputError(
+                    f"the price of {priced_as or _priced_as(model)} is in no table, so it has no "
+                    "budget in dollars: give a table with it (prices), or another limit"
+                )
+            own = timeout.get(role, ROLE_TIMEOUT) if isinstance(timeout, Mapping) else timeout
+            self._requests[role] = RoleRequests(
+                role,
+                model,
+                gate=gate,
+                timeout=gate.limits.timeout or own,
+                attempts=gate.limits.attempts or attempts,
+                price=price,
+            )
         self._on_close = on_close
         self.name = name or "+".join(dict.fromkeys(map(_model_name, self._models.values())))
 
@@ -103,6 +125,10 @@ class ChatExpert:
         prompts: PromptSet | None = None,
         name: str | None = None,
         timeout: float | Mapping[Role, float | None] | None = ROLE_TIMEOUT,
+        attempts: int = 1,
+        limits: Limits | Mapping[Role, Limits] | Gates | None = None,
+        prices: Prices | None = None,
+        priced_as: str | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> Self:
         """One chat model in all three roles; arguments as of the class."""
@@ -113,6 +139,10 @@ class ChatExpert:
             prompts=prompts,
             name=name,
             timeout=timeout,
+            attempts=attempts,
+            limits=limits,
+            prices=prices,
+            priced_as=priced_as,
             on_close=on_close,
         )
 
@@ -123,7 +153,7 @@ class ChatExpert:
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the name, prompts, and each role's model, settings and schema."""
         models = {role: identity_of(model) for role, model in self._models.items()}
-        schemas = {role: SCHEMAS[role] for role, held in self._held.items() if held is not None}
+        schemas = {role: SCHEMAS[role] for role, asks in self._requests.items() if asks.held}
         content = json.dumps([self.name, models, schemas, self._prompts.hash], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -185,7 +215,7 @@ class ChatExpert:
         bill = Bill()
         problem = ""
         for attempt in (1, 2):
-            message, arguments = await self._request(role, messages, bill)
+            message, arguments = await self._requests[role].send(messages, bill)
             reply = str(message.text)
             try:
                 fields = object_with(_FIELDS[role], reply) if arguments is None else arguments
@@ -204,62 +234,15 @@ class ChatExpert:
             role, f"malformed reply, twice: {problem}", cause=ReplyError.__name__, usage=bill.total
         )
 
-    async def _request(
-        self, role: Role, messages: Sequence[BaseMessage], bill: Bill
-    ) -> tuple[AIMessage, Mapping[str, Any] | None]:
-        """The reply, and its fields where it came as a tool's arguments; its cost is on the bill.
-
-        Raises no error but RoleError.
-        """
-        start = time.perf_counter()
-        result = await self._invoke(role, messages, bill)
-        message: AIMessage = result["raw"] if isinstance(result, dict) else result
-        bill.add(cost(message, time.perf_counter() - start))
-        if refused := refusal(message):
-            raise self._refused(role, refused, bill.total)
-        # LangChain completes JSON that breaks off; the text is read as it is, wherever there is one
-        parsed = result["parsed"] if isinstance(result, dict) and message.tool_calls else None
-        return message, parsed if isinstance(parsed, Mapping) else None
-
-    async def _invoke(self, role: Role, messages: Sequence[BaseMessage], bill: Bill) -> Any:
-        """What the model returns: a message, or a dict with it where it is held to a schema."""
-        model, timeout = self._models[role], self._timeouts[role]
-        asked = self._held[role] or model
-        start = time.perf_counter()
-        try:
-            async with time_limit(timeout) as limit:
-                return await asked.ainvoke(list(messages), config={"run_name": f"catts {role}"})
-        except BaseException as error:
-            message = reply_within(error)
-            if message is not None:
-                return message
-            # one that is cut off from outside was sent as well
-            bill.add(Usage(calls=1, seconds=time.perf_counter() - start))
-            if not isinstance(error, Exception):
-                raise
-            if is_refusal(error):
-                raise self._refused(role, describe(error, model), bill.total) from None
-            what = f"no reply in {timeout:g} s" if limit.expired() else describe(error, model)
-            # the provider's error may hold keys: it must not hang on to ours
-            raise RoleError(
-                role,
-                what,
-                cause=type(error).__name__,
-                usage=bill.total,
-                # a local model that was too slow once would be so again
-                transient=is_transient(error) and not isinstance(model, EngineChatModel),
-            ) from None
-
-    def _refused(self, role: Role, why: str, usage: Usage) -> RoleError:
-        said = clean(why, keys_in_use(self._models[role]))
-        return RoleError(
-            role,
-            f"the provider refused to reply ({said}): ask otherwise, leave the picture out that it "
-            "objects to, or name another expert",
-            cause="Refused",
-            usage=usage,
-        )
-
 
 def _model_name(model: BaseChatModel) -> str:
     return model._get_ls_params().get("ls_model_name") or type(model).__name__
+
+
+def _priced_as(model: BaseChatModel) -> str:
+    told = model._get_ls_params()
+    return f"{told.get('ls_provider')}:{told.get('ls_model_name')}"
+
+
+def _price(model: BaseChatModel, prices: Prices, name: str | None) -> Price | None:
+    return FREE if isinstance(model, EngineChatModel) else prices.of(name or _priced_as(model))

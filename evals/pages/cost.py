@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from catts.agents.protocol import Usage
 from catts.evals.pages.text import finite
 from catts.graph.records import NodeRun
 from catts.graph.trace import Trace
@@ -19,6 +20,7 @@ def cost(trace: Trace) -> dict[str, Any]:
         "read": f"{usage.total.prompt_tokens:,}",
         "written": f"{usage.total.completion_tokens:,}",
         "expertCalls": usage.expert_calls,
+        "paid": paid(usage.total),
         "seconds": f"{usage.latency or usage.seconds:.2f}",
         "span": max(
             (s + finite(r.seconds) for s, r in zip(starts, runs, strict=True)), default=0.0
@@ -33,12 +35,19 @@ def cost(trace: Trace) -> dict[str, Any]:
                 "read": f"{run.usage.prompt_tokens:,}",
                 "written": f"{run.usage.completion_tokens:,}",
                 "calls": run.usage.calls,
+                "paid": paid(run.usage),
                 "attempts": run.attempts,
                 "replies": run.replies,
             }
             for start, run in zip(starts, runs, strict=True)
         ],
     }
+
+
+def paid(usage: Usage) -> str:
+    """What providers charge, for people; empty where nothing was asked of them."""
+    unknown = f"{usage.unpriced} unpriced" if usage.unpriced else ""
+    return " + ".join(filter(None, (f"${usage.dollars:.4f}" if usage.dollars else "", unknown)))
 
 
 def _starts(runs: list[NodeRun]) -> list[float]:

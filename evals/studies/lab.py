@@ -19,7 +19,6 @@ from catts.evals.benchmarks.digest import data_digest
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
 from catts.evals.graders.grade import gold_of
-from catts.evals.store import Store
 from catts.evals.studies import telling
 from catts.evals.studies.result import Curves, Line, StudyResult
 from catts.evals.studies.setting import Made, Setting, by_label
@@ -27,6 +26,7 @@ from catts.evals.studies.votes import Voted, voted
 from catts.graph.context import Context
 from catts.graph.opening import open_context
 from catts.graph.trace import Trace
+from catts.store import Store
 
 _REPLIED = {"ReplyError", "Refused"}
 """Failures of a role whose model did reply."""

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from catts.options import ClipName, Where
+from catts.options import (
+    ClipName,
+    ExpertCache,
+    ExpertLimits,
+    ExpertSettings,
+    PriceTable,
+    Where,
+    json_object,
+)
 
 if TYPE_CHECKING:
     from catts.evals.tasks.outcome import Outcome
@@ -34,6 +42,10 @@ def evaluate(
     expert_url: Annotated[
         str | None, typer.Option(help="Address of an OpenAI-compatible server; see catts ask.")
     ] = None,
+    expert_settings: ExpertSettings = None,
+    expert_limits: ExpertLimits = None,
+    expert_cache: ExpertCache = None,
+    prices: PriceTable = None,
     routing: Annotated[Routing, typer.Option(help="See catts ask.")] = "planned",
     samples: Annotated[int, typer.Option(min=1, help="Answers to draw for each question.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto, of local models.")] = None,
@@ -72,6 +84,10 @@ def evaluate(
         "device": device,
         "region": region,
         "saliency": saliency,
+        "expert_settings": json_object(expert_settings, "--expert-settings"),
+        "expert_limits": expert_limits,
+        "expert_cache": expert_cache,
+        "prices": prices,
     }
     outcome: Outcome = run_task(
         task,

@@ -1,7 +1,7 @@
 """What a run found, read from its log: completed of total, before any score."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from inspect_ai.scorer import Score
 from rich.table import Table
 from rich.text import Text
 
+from catts.agents.protocol import Usage
 from catts.evals.metrics import cluster_bootstrap
 
 CHOSEN_ON = "chosen_on"
@@ -37,6 +38,10 @@ class Outcome:
     chosen_on: int = 0
     """Questions on which the base's card was chosen (`catts calibrate`): on those, confidence and
     thresholds have seen the answers."""
+
+    cost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Role of the expert to what it cost over the completed samples, as `Usage` counts it; empty
+    where nothing was graded."""
 
     @property
     def complete(self) -> bool:
@@ -71,6 +76,7 @@ def outcome_of(name: str, log: EvalLog) -> Outcome:
         skipped_rows=len((log.eval.metadata or {}).get("skipped_rows", ())),
         scores={grader: _numbers(by_question.values()) for grader, by_question in graded.items()},
         errors=tuple(dict.fromkeys(s.error for s in summaries if s.error)),
+        cost=_cost(next(iter(graded.values()), {}).values()),
         chosen_on=(log.eval.metadata or {}).get(CHOSEN_ON, 0),
     )
 
@@ -87,6 +93,15 @@ def _numbers(questions: Iterable[list[Score]]) -> dict[str, float]:
         "guessed": sum(told["guessed"] for told in every),
         "failed_nodes": sum(len(told["failed_nodes"]) for told in every),
     }
+
+
+def _cost(questions: Iterable[list[Score]]) -> dict[str, dict[str, float]]:
+    """What each role cost; every grader tells the same of a sample."""
+    spent: dict[str, Usage] = {}
+    for score in (score for row in questions for score in row):
+        for role, usage in (score.metadata or {}).get("cost", {}).items():
+            spent[role] = spent.get(role, Usage()) + Usage.model_validate(usage)
+    return {role: usage.model_dump() for role, usage in sorted(spent.items())}
 
 
 def as_table(outcome: Outcome) -> Table:
@@ -118,5 +133,19 @@ def _caption(outcome: Outcome) -> str:
         lines.insert(0, "the questions have no labels: nothing was graded")
     if outcome.chosen_on:
         lines.append(f"the base's card was chosen on {outcome.chosen_on:,} of these questions")
+    lines += [f"{role}: {_spent(usage)}" for role, usage in outcome.cost.items()]
     lines += [f"failed: {message}" for message in outcome.errors[:3]]
     return "\n".join(lines)
+
+
+def _spent(usage: Mapping[str, float]) -> str:
+    told = [
+        f"{usage['calls']:,.0f} calls",
+        f"{usage['prompt_tokens']:,.0f} tokens read",
+        f"{usage['completion_tokens']:,.0f} written",
+    ]
+    if usage["dollars"]:
+        told.append(f"${usage['dollars']:,.2f}")
+    if usage["unpriced"]:
+        told.append(f"{usage['unpriced']:,.0f} calls at a price that is not known")
+    return ", ".join(told)

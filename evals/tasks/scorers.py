@@ -23,6 +23,7 @@ from catts.evals.graders.grade import GUESSED, Grade, voted_answer
 from catts.evals.graders.strict import judge
 from catts.evals.tasks.samples import item_of
 from catts.evals.tasks.solver import TRACE
+from catts.names import ROLES
 
 _OFFICIAL: dict[TaskName, Callable[[Item, str], Grade]] = {
     "mathvista": mathvista.official,
@@ -94,6 +95,11 @@ def _by(grade: Callable[[Item, str | None], Grade]) -> Scorer:
                 "unparsed": graded.parsed is None,
                 "guessed": graded.note == GUESSED,
                 "failed_nodes": trace["failed_nodes"],
+                "cost": {
+                    run["node"]: run["usage"]
+                    for run in trace["usage"]["nodes"]
+                    if run["node"] in ROLES
+                },
             },
         )
 

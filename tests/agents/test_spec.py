@@ -175,7 +175,7 @@ def test_an_object_keeps_its_own_limits():
         resolve_expert(model, max_tokens=9)
     with pytest.raises(ModelSpecError, match="of type ChatExpert takes no time limit"):
         resolve_expert(ChatExpert.single(model), timeout=9)
-    assert resolve_expert(model, timeout=9)._timeouts["voter"] == 9
+    assert resolve_expert(model, timeout=9)._requests["voter"]._timeout == 9
 
 
 def test_one_remote_role_is_enough_for_a_key_and_an_address():
@@ -191,7 +191,7 @@ def test_embedded_models_are_found_without_importing_their_package(tmp_path, mon
     folder = tmp_path / "models" / "expert"
     folder.mkdir(parents=True)
     found = type("Found", (), {"submodule_search_locations": [str(tmp_path)]})
-    monkeypatch.setattr("catts.agents.spec.find_spec", lambda name: found)
+    monkeypatch.setattr("catts.agents.base_spec.find_spec", lambda name: found)
     assert embedded_folder("expert") == folder
     with pytest.raises(ModelSpecError, match=r"no embedded base model.*catts embedded train base"):
         embedded_folder("base")

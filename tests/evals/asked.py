@@ -18,13 +18,13 @@ from catts.evals.benchmarks.digest import data_digest
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
 from catts.evals.peers import Drawn
-from catts.evals.store import Store
 from catts.evals.studies.lab import Lab
 from catts.evals.studies.setting import Setting
 from catts.evals.studies.votes import Voted
 from catts.graph.context import Context
 from catts.graph.embed import answer
 from catts.question import Question
+from catts.store import Store
 
 MAP = ConfidenceMap(kind="top_k_mean", x=(0.0, 10.0), y=(0.0, 1.0), fitted_on="by hand")
 

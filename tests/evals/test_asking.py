@@ -14,11 +14,11 @@ from catts.agents.protocol import SamplingParams
 from catts.errors import EngineError, ImageError
 from catts.evals.asking import Asking
 from catts.evals.benchmarks.item import Item
-from catts.evals.store import Store
 from catts.evals.studies.noised import Noised
 from catts.graph.context import Context
 from catts.images import image_digest
 from catts.perception.noise import add_noise, noise_seed
+from catts.store import Store
 
 ITEMS = [item(name, size=(24, 16)) for name in "abcdef"]
 

@@ -9,13 +9,14 @@ from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.agents.expert import Candidate
+from catts.agents.experts.stored import StoredExpert
 from catts.agents.protocol import ContrastParams, Sample, SamplingParams
 from catts.errors import RoleError
-from catts.evals.replay import StoredEngine, StoredExpert
-from catts.evals.store import Store
+from catts.evals.replay import StoredEngine
 from catts.graph.context import Context
 from catts.graph.embed import answer
 from catts.question import Question
+from catts.store import Store
 
 PICTURE = Image.new("RGB", (24, 16), "teal")
 QUESTION = Question(text="How many dots?", images=("0" * 64,))

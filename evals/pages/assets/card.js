@@ -166,12 +166,12 @@ function route(run) {
 /** Totals, and the nodes on a line of time. */
 function cost(told) {
   const span = told.span || 1;
-  const heads = ["", `0 to ${told.span.toFixed(2)} s`, "seconds", "read", "written", "calls", "tries"];
+  const heads = ["", `0 to ${told.span.toFixed(2)} s`, "seconds", "read", "written", "calls", "tries", "paid"];
   const rows = told.nodes.map((node) => {
     const stay = make("span", { class: node.failed ? "stay failed" : "stay" });
     stay.style.left = `${(100 * node.start) / span}%`;
     stay.style.width = `${(100 * node.length) / span}%`;
-    const numbers = [node.seconds, node.read, node.written, node.calls, node.attempts];
+    const numbers = [node.seconds, node.read, node.written, node.calls, node.attempts, node.paid];
     return make(
       "tr",
       null,
@@ -182,7 +182,8 @@ function cost(told) {
   });
   const note =
     `${told.seconds} s; ${told.read} tokens read, ${told.written} written; ` +
-    `${told.expertCalls} expert ${told.expertCalls === 1 ? "call" : "calls"}`;
+    `${told.expertCalls} expert ${told.expertCalls === 1 ? "call" : "calls"}` +
+    (told.paid ? `; ${told.paid}` : "");
   const head = make("tr", null, heads.map((name) => make("th", { scope: "col" }, name)));
   return block(
     "Cost",

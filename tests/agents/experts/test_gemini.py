@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from catts.agents.expert import Candidate
 from catts.agents.experts.providers import PROVIDER_MAX_TOKENS
 from catts.agents.spec import resolve_expert
-from catts.errors import RoleError
+from catts.errors import ModelSpecError, RoleError
 from catts.prompts import load_prompts
 from catts.question import Question
 
@@ -154,7 +154,7 @@ async def test_a_failing_server_fails_the_role_and_leaks_nothing(
     assert says_what in error.message
     assert error.cause
     assert error.transient is (requests > 1)
-    assert error.usage.calls == 1
+    assert error.usage.calls == requests
     assert len(standin.requests) == requests
     assert KEY not in str(error) + error.cause + caplog.text
     assert "?key" not in str(error)
@@ -241,3 +241,48 @@ def test_an_expert_serves_one_event_loop_after_another(expert, standin):
     standin.says(says('{"probabilities": [1, 0]}'))
     for _ in range(3):
         assert asyncio.run(expert.vote(QUESTION, pictures(), CANDIDATES)).attempts == 1
+
+
+async def test_settings_reach_the_model(standin, monkeypatch):
+    monkeypatch.setenv("GOOGLE_API_KEY", KEY)
+    standin.says(says('{"probabilities": [0.5, 0.5]}'))
+    blocks = {"HARM_CATEGORY_DANGEROUS_CONTENT": "BLOCK_NONE"}
+    settings = {"thinking_budget": 1024, "safety_settings": blocks, "temperature": 0.25}
+    given = resolve_expert(SPEC, url=standin.url, settings=settings)
+    await given.vote(QUESTION, pictures(), CANDIDATES)
+    (request,) = standin.requests
+    config = request.body["generationConfig"]
+    thinking = config["thinkingConfig"]
+    assert thinking.get("thinkingBudget", thinking.get("thinking_budget")) == 1024
+    assert config["temperature"] == 0.25
+    assert request.body["safetySettings"] == [
+        {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "threshold": "BLOCK_NONE"}
+    ]
+    assert given.fingerprint != resolve_expert(SPEC, url=standin.url).fingerprint
+
+
+async def test_replies_are_held_to_googles_own_json_schema(expert, standin):
+    standin.says(says('{"think": "", "probabilities": [0.5, 0.5]}'))
+    await expert.vote(QUESTION, pictures(), CANDIDATES)
+    config = standin.requests[0].body["generationConfig"]
+    assert config["responseMimeType"] == "application/json"
+    assert "probabilities" in config["responseJsonSchema"]["properties"]
+
+
+async def test_what_gemini_charges_is_told(expert, standin):
+    standin.says(says('{"probabilities": [0.5, 0.5]}'))
+    usage = (await expert.vote(QUESTION, pictures(), CANDIDATES)).usage
+    assert usage.dollars == pytest.approx((300 * 1.25 + 25 * 10) / 1e6)
+    assert usage.unpriced == 0
+
+
+@pytest.mark.parametrize("name", ["api_key", "google_api_key"])
+def test_a_key_is_no_setting(standin, name):
+    with pytest.raises(ModelSpecError, match=f"{name} is a key: give it as api_key, or in its"):
+        resolve_expert(SPEC, url=standin.url, settings={name: KEY})
+
+
+def test_a_setting_that_the_provider_does_not_take_is_told(standin, monkeypatch):
+    monkeypatch.setenv("GOOGLE_API_KEY", KEY)
+    with pytest.raises(ModelSpecError, match="cannot be set up"):
+        resolve_expert(SPEC, url=standin.url, settings={"thinking_budget": "a lot"})

@@ -24,7 +24,6 @@ from catts.evals.asking import Asking
 from catts.evals.benchmarks.digest import data_digest, overlap, question_digest
 from catts.evals.benchmarks.item import Item
 from catts.evals.benchmarks.loading import Loaded
-from catts.evals.store import Store
 from catts.evals.studies import lab as lab_module
 from catts.evals.studies.calibrate import OverlapWarning, calibrate
 from catts.evals.studies.calibrate_show import describe
@@ -35,6 +34,7 @@ from catts.graph.nodes import render
 from catts.graph.records import NoisedImage
 from catts.images import image_digest
 from catts.perception.noise import noise_seed
+from catts.store import Store
 
 TRUTH, UNTRUTH = "3", "4"
 CARD = ModelCard(prompt_set="embedded", max_new_tokens=77, contrast_beta=0.2, noise_t=300)

@@ -11,13 +11,13 @@ import pytest
 
 from catts.agents.protocol import Usage
 from catts.errors import StoreError
-from catts.evals.store import Store, key_of
+from catts.store import Store, key_of
 
 PUTS = """
 import sys
 from pathlib import Path
 from catts.agents.protocol import Usage
-from catts.evals.store import Store
+from catts.store import Store
 
 store = Store(Path(sys.argv[1]))
 for i in range(100_000):
