@@ -142,6 +142,20 @@ def test_a_local_expert_takes_no_key(run, picture, monkeypatch, expert):
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--expert-limits", "euros=2", "euros: "),
+        ("--expert-limits", "calls", "'calls' is no limit: give NAME=NUMBER"),
+        ("--expert-settings", "{}", "the expert embedded takes no settings"),
+        ("--expert-settings", "thinking_budget=3", "--expert-settings takes a JSON object"),
+        ("--prices", "nowhere.toml", "cannot read nowhere.toml"),
+    ],
+)
+def test_what_an_expert_does_not_take_is_told(run, picture, option, value, says):
+    _refused(run("ask", picture, "What?", option, value), says)
+
+
 def test_no_trace_file(run, tmp_path):
     _refused(run("trace", str(tmp_path / "none.jsonl")), "cannot read")
 

@@ -9,7 +9,7 @@ from catts.agents.protocol import Usage
 from catts.calibration import ConfidenceMap
 from catts.evals.pages.ballots import Filling, Names
 from catts.evals.pages.cards import RunCard
-from catts.evals.pages.cost import cost
+from catts.evals.pages.cost import cost, paid
 from catts.evals.pages.payload import detail, row, scale_of
 from catts.evals.pages.text import to_json
 from catts.graph.context import Context
@@ -120,3 +120,16 @@ async def test_nodes_without_times_follow_each_other(asked):
     nodes = tuple(_run(n, 0.0, 2.0).model_copy(update={"ended": 0.0}) for n in ("sampler", "voter"))
     told = cost(trace.model_copy(update={"usage": trace.usage.model_copy(update={"nodes": nodes})}))
     assert [node["start"] for node in told["nodes"]] == [0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("usage", "says"),
+    [
+        (Usage(calls=3), ""),
+        (Usage(calls=3, dollars=0.01234), "$0.0123"),
+        (Usage(calls=3, unpriced=2), "2 unpriced"),
+        (Usage(calls=3, dollars=1, unpriced=2), "$1.0000 + 2 unpriced"),
+    ],
+)
+def test_what_providers_charge_is_told(usage, says):
+    assert paid(usage) == says

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from collections import Counter
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from catts.agents.card import ChosenOn, read_card, write_card
 from catts.agents.experts.roles import ChatExpert
+from catts.agents.protocol import Usage
 from catts.agents.spec import embedded_folder
 from catts.cli import app
 from catts.errors import BenchmarkError, EngineError, InputError, RoleError
@@ -32,6 +34,7 @@ from catts.evals.tasks.running import run_task
 from catts.evals.tasks.samples import asked, dataset, item_of
 from catts.evals.tasks.scorers import official, strict
 from catts.graph.trace import Trace
+from catts.names import ROLES
 
 NODES = {"sampler", "planner", "voter", "critic", "reanswer", "self_check", "route", "decide"}
 SHORT: dict[str, Any] = {"samples": 2, "routing": "paper"}
@@ -256,16 +259,34 @@ def test_accuracy_has_an_interval_over_questions(log: EvalLog) -> None:
     assert (numbers["accuracy"], numbers["low"], numbers["high"]) == tuple(found)
 
 
+@pytest.mark.models
+@pytest.mark.slow
+def test_what_the_experts_roles_cost_is_summed(log: EvalLog) -> None:
+    calls: Counter[str] = Counter()
+    read: Counter[str] = Counter()
+    for sample in log.samples or []:
+        for run in sample.store["trace"]["usage"]["nodes"]:
+            if run["node"] in ROLES:
+                calls[run["node"]] += run["usage"]["calls"]
+                read[run["node"]] += run["usage"]["prompt_tokens"]
+    told = outcome_of("embedded", log).cost
+    assert {role: cost["calls"] for role, cost in told.items()} == dict(calls)
+    assert {role: cost["prompt_tokens"] for role, cost in told.items()} == dict(read)
+    assert sum(read.values()) > 0
+
+
 def test_an_unknown_setting_is_told_before_a_sample_starts() -> None:
     with pytest.raises(InputError, match="sample"):
         tasks.embedded(first=2, sample=1)
 
 
 def test_words_of_models_are_no_markup() -> None:
-    outcome = Outcome("t", Path("a[/b].eval"), 1, 2, 0, {}, ("said [/INST] and [red]",), 3)
+    cost = {"voter": Usage(calls=1200, dollars=1.5, unpriced=3, prompt_tokens=9).model_dump()}
+    outcome = Outcome("t", Path("a[/b].eval"), 1, 2, 0, {}, ("said [/INST] and [red]",), 3, cost)
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(as_table(outcome))
-    text = console.export_text()
+    text = " ".join(console.export_text().split())
     for part in ("a[/b].eval", "said [/INST] and [red]", "INCOMPLETE", "nothing was graded",
-                 "chosen on 3 of these questions"):  # fmt: skip
+                 "chosen on 3 of these questions", "voter: 1,200 calls, 9 tokens read, 0 written, "
+                 "$1.50, 3 calls at a price that is not known"):  # fmt: skip
         assert part in text
