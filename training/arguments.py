@@ -1,10 +1,10 @@
 """A run's settings, out of a recipe in YAML and the command line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from trl.scripts.utils import TrlParser
 from trl.trainer.model_config import ModelConfig
@@ -24,6 +24,13 @@ class RunArguments:
             "help": "embedded (the drawn world's train stream), or a folder or hub dataset, of "
             "questions or of pairs."
         },
+    )
+    subset: str | None = field(
+        default=None, metadata={"help": "Configuration of the dataset, where it has several."}
+    )
+    split: str | None = field(
+        default=None,
+        metadata={"help": "Its split, such as train[:1000] [default: train, or the only one]."},
     )
     questions: int = field(default=2560, metadata={"help": "Training questions of the stream."})
     noise_low: int = field(default=400, metadata={"help": "Least diffusion step of the twins."})
@@ -91,3 +98,28 @@ def parsed(recipe: str, overrides: Sequence[str]) -> tuple[RunArguments, CDRLCon
     except Exception as error:
         raise InputError(f"{path}: {error}") from error
     return run, config, model
+
+
+class OwnSetting(NamedTuple):
+    """A setting that is not TRL's."""
+
+    name: str
+    default: Any
+    recipe: Any
+    """What the recipe says."""
+    help: str
+
+
+def own_settings(recipe: str) -> list[OwnSetting]:
+    """The settings that CDRL adds to TRL's, with what `recipe` makes of them.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    run, config, _ = parsed(recipe, ())
+    return [
+        OwnSetting(each.name, each.default, getattr(held, each.name), each.metadata["help"])
+        for held, names in ((run, vars(run)), (config, CDRLConfig.__annotations__))
+        for each in fields(held)
+        if each.name in names
+    ]

@@ -151,11 +151,20 @@ class DatasetSource:
         return picture.get("bytes") or path or None
 
 
-def open_dataset(path: str, *, max_pixels: int | None = None, quiet: bool = False) -> DatasetSource:
-    """The train split of a folder (parquet, JSON lines, pictures with `metadata.jsonl`) or hub id.
+def open_dataset(
+    path: str,
+    *,
+    subset: str | None = None,
+    split: str | None = None,
+    max_pixels: int | None = None,
+    quiet: bool = False,
+) -> DatasetSource:
+    """A split of a folder (parquet, JSON lines, pictures with `metadata.jsonl`) or of a hub id.
 
     Args:
         path: the folder, which may be one of pairs (`catts pairs`), or the hub id.
+        subset: which of a data set's configurations, where it has several.
+        split: which split, such as `train[:1000]`; by default `train`, or the only one.
         max_pixels: larger pictures, width times height, are scaled down to it.
         quiet: whether to show no progress.
 
@@ -170,14 +179,18 @@ def open_dataset(path: str, *, max_pixels: int | None = None, quiet: bool = Fals
     check_complete(Path(path))
     try:
         # only what lies in the folder is read: no loading script runs
-        found = load_dataset(path, download_config=DownloadConfig(max_retries=2))
+        found = load_dataset(
+            path, name=subset, split=split, download_config=DownloadConfig(max_retries=2)
+        )
     except Exception as error:
         raise InputError(f"data: {path} cannot be loaded: {error}") from error
     if isinstance(found, DatasetDict):
         splits = list(found)
         chosen = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
         if chosen is None:
-            raise InputError(f"data: {path} has the splits {', '.join(splits)}; none is train")
+            raise InputError(
+                f"data: {path} has the splits {', '.join(splits)}; none is train: give one (split)"
+            )
         found = found[chosen]
     return DatasetSource(found, path, max_pixels=max_pixels, quiet=quiet)
 

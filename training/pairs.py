@@ -63,6 +63,8 @@ def make_pairs(
     data: str,
     out: Path,
     *,
+    subset: str | None = None,
+    split: str | None = None,
     region: Region = "saliency",
     clip: str | None = None,
     region_share: float = DEFAULT_SHARE,
@@ -78,6 +80,8 @@ def make_pairs(
     Args:
         data: a folder or a hub id, as `catts.training.dataset_source.open_dataset` takes it.
         out: the folder, which is made when missing.
+        subset: which of the data set's configurations.
+        split: which of its splits.
         region: where the noise goes.
         clip: what finds it, for `saliency`; see `catts.perception.clip.load_clip`.
         region_share: of the saliency that a key region holds, in (0, 1].
@@ -97,7 +101,7 @@ def make_pairs(
         raise InputError(NO_CLIP)
     if region == "whole" and clip is not None:
         raise InputError("region whole asks no CLIP: leave clip out, or give region saliency")
-    source = open_dataset(data, max_pixels=max_pixels, quiet=quiet)
+    source = open_dataset(data, subset=subset, split=split, max_pixels=max_pixels, quiet=quiet)
     if source.paired:
         raise InputError(f"{data} holds pairs already: train with it")
     looker = None if clip is None else load_looker(clip, region_share, device)

@@ -96,8 +96,12 @@ def source_of(run: RunArguments, *, quiet: bool = False) -> Source:
         InputError: they cannot be used.
     """
     if run.data == "embedded":
+        if run.subset or run.split:
+            raise InputError("the embedded stream has neither subset nor split: leave them out")
         return EmbeddedSource(run.questions)
-    return open_dataset(run.data, max_pixels=run.max_pixels, quiet=quiet)
+    return open_dataset(
+        run.data, subset=run.subset, split=run.split, max_pixels=run.max_pixels, quiet=quiet
+    )
 
 
 def _normalisation(

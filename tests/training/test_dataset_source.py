@@ -42,6 +42,33 @@ def test_parquet(tmp_path: Path) -> None:
     assert (first.image.size, first.image.mode, first.region) == ((24, 24), "RGB", None)
 
 
+def test_a_split_and_a_subset_are_chosen(tmp_path: Path) -> None:
+    for subset, size in (("one", 24), ("two", 16)):
+        folder = tmp_path / "data" / subset
+        folder.mkdir(parents=True)
+        for split, n in (("train", 3), ("validation", 2)):
+            row = {"image": {"bytes": png(size), "path": None}, "question": "Why?", "answer": "3"}
+            Dataset.from_list([row] * n).to_parquet(folder / f"{split}.parquet")
+    (tmp_path / "data" / "README.md").write_text(
+        "---\nconfigs:\n"
+        + "".join(
+            f"- config_name: {subset}\n  data_files:\n"
+            f"  - {{split: train, path: {subset}/train.parquet}}\n"
+            f"  - {{split: test, path: {subset}/validation.parquet}}\n"
+            for subset in ("one", "two")
+        )
+        + "---\n"
+    )
+    data = str(tmp_path / "data")
+    assert len(open_dataset(data, subset="one", quiet=True)) == 3
+    two = open_dataset(data, subset="two", split="test", quiet=True)
+    assert (len(two), two[0].image.size) == (2, (16, 16))
+    assert len(open_dataset(data, subset="one", split="train[:1]", quiet=True)) == 1
+    for wrong in ({}, {"subset": "three"}, {"subset": "one", "split": "dev"}):
+        with pytest.raises(InputError, match=r"data: .*data cannot be loaded"):
+            open_dataset(data, quiet=True, **wrong)
+
+
 def test_pictures_beside_json_lines(tmp_path: Path) -> None:
     (tmp_path / "one.png").write_bytes(png(16))
     line = {"file_name": "one.png", "question": "What colour?", "answer": "red"}

@@ -12,7 +12,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from trl.trainer.utils import get_peft_config
 
 from catts.embedded.world import example
-from catts.training.arguments import parsed, recipe_path
+from catts.training.arguments import own_settings, parsed, recipe_path
 from catts.training.pairs import make_pairs
 from catts.training.run import train
 
@@ -123,3 +123,11 @@ def test_its_steps_run_on_the_embedded_base(recipe: str, tmp_path: Path) -> None
     assert second["grad_norm"] > 0
     adapted = parsed(recipe, ON_A_CPU)[2].use_peft
     assert (folder / "adapter_model.safetensors").is_file() == adapted
+
+
+def test_the_settings_that_are_not_trls_are_told() -> None:
+    told = {each.name: each for each in own_settings("embedded")}
+    assert {"data", "split", "alpha", "gradient", "twin", "normalise_on"} <= set(told)
+    assert "learning_rate" not in told
+    assert (told["alpha"].default, told["alpha"].recipe) == (0.5, 2)
+    assert all(each.help for each in told.values())
