@@ -1,7 +1,7 @@
 """Random-weight miniatures of the architectures that the engine runs: model, then processor.
 
-Each has its real configuration, model and processor class, and the special tokens and chat template
-of its checkpoints on the hub.
+Each has its real configuration, model and processor class, special tokens of the same names, and a
+chat template of the form that its checkpoints on the hub have.
 """
 
 from functools import partial
