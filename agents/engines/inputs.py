@@ -8,6 +8,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from catts.agents.engines.vocabulary import Vocabulary
+from catts.errors import EngineError
 
 
 class Turn(NamedTuple):
@@ -34,7 +35,8 @@ class Batch(NamedTuple):
     """Model inputs of B turns."""
 
     inputs: dict[str, Tensor]
-    """What the processor made; `input_ids` and `attention_mask` are (B, L), padded on the left."""
+    """What the processor made; `input_ids` and `attention_mask` are (B, L), padded on the left.
+    Pictures of all turns lie one behind the other, those of fewer tiles filled up with zeros."""
     lengths: tuple[int, ...]
     """Tokens of each turn without padding, visual tokens among them."""
 
@@ -50,14 +52,29 @@ def encode_turn(turn: Turn, processor: Any, vocabulary: Vocabulary, dtype: torch
         processor: the checkpoint's processor; its tokenizer has a chat template.
         vocabulary: the checkpoint's; what spells one of its special tokens is shown with a space.
         dtype: dtype of the pixels.
+
+    Raises:
+        EngineError: the processor makes something that is no tensor.
     """
-    text = {"type": "text", "text": vocabulary.plain(turn.text)}
-    content = [*({"type": "image"} for _ in turn.images), text]
-    prompt = processor.apply_chat_template(
-        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    content = [
+        *({"type": "image", "image": image.convert("RGB")} for image in turn.images),
+        {"type": "text", "text": vocabulary.plain(turn.text)},
+    ]
+    # in one call, as some processors treat several pictures of one turn unlike those of several,
+    # and as it alone knows whether the template has written the tokenizer's first token already
+    made = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
     )
-    images = [image.convert("RGB") for image in turn.images] or None
-    made = processor(text=[prompt], images=images, return_tensors="pt")
+    strange = [name for name, value in made.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise EngineError(
+            f"{type(processor).__name__} gives {strange[0]} as {type(made[strange[0]]).__name__}, "
+            "not as a tensor: this engine cannot run its architecture, give another checkpoint"
+        )
     inputs = {
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in made.items()
@@ -77,4 +94,19 @@ def collate(encoded: Sequence[Encoded], processor: Any) -> Batch:
                 fill = pad if name == "input_ids" else 0
                 value = torch.nn.functional.pad(value, (longest - item.length, 0), value=fill)
             columns.setdefault(name, []).append(value)
-    return Batch({name: torch.cat(values) for name, values in columns.items()}, lengths)
+    return Batch({name: _concatenated(values) for name, values in columns.items()}, lengths)
+
+
+def _concatenated(values: Sequence[Tensor]) -> Tensor:
+    """Tensors one behind the other; on their other axes zeros fill up the shorter ones.
+
+    That is how processors themselves make one array of pictures of few and many tiles, and models
+    leave such tiles out again.
+    """
+    longest = [max(sizes) for sizes in zip(*(value.shape[1:] for value in values), strict=True)]
+    filled = []
+    for value in values:
+        missing = [most - size for most, size in zip(longest, value.shape[1:], strict=True)]
+        behind = [side for size in reversed(missing) for side in (0, size)]
+        filled.append(torch.nn.functional.pad(value, behind) if any(missing) else value)
+    return torch.cat(filled)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from catts.agents.card import ModelCard, fitted_card, has_card, read_card
+from catts.agents.engines.architecture import check_architecture, check_processor
 from catts.agents.engines.picture_size import limit_pixels
 from catts.agents.engines.readout import read_out_in_float32
 from catts.agents.engines.vocabulary import Vocabulary, read_vocabulary
@@ -77,8 +78,8 @@ def load_model(
             ones are scaled down. By default the checkpoint's own; Qwen-VL and its kin have one.
 
     Raises:
-        ModelSpecError: there is no such model, it or its card cannot be read, or the device is
-            missing.
+        ModelSpecError: there is no such model, it or its card cannot be read, the engine cannot
+            run its architecture, or the device is missing.
         PromptError: the card names a prompt set that is not shipped.
         InputError: an argument has another type.
     """
@@ -210,7 +211,7 @@ def _adapter_base(folder: Path) -> str:
 def _read_checkpoint(
     folder: Path, settings: dict[str, Any], max_pixels: int | None
 ) -> tuple[Any, Any]:
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
     if not any(folder.glob("*.safetensors")):
         raise ModelSpecError(
@@ -218,7 +219,10 @@ def _read_checkpoint(
             "save the model again with save_pretrained"
         )
     try:
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        check_architecture(folder, config)
+        processor = _read_processor(AutoProcessor, folder)
+        check_processor(folder, processor)
         if max_pixels is not None:
             limit_pixels(processor, max_pixels)
         model, report = AutoModelForImageTextToText.from_pretrained(
@@ -232,7 +236,7 @@ def _read_checkpoint(
     except ModelSpecError:
         raise
     except Exception as error:  # a folder of any content can fail in any of transformers' layers
-        reason = (str(error).strip().splitlines() or [""])[0]
+        reason = _first_line(error)
         if "attn_implementation" in settings and isinstance(error, (ImportError, ValueError)):
             raise ModelSpecError(
                 f"{folder} does not load with the attention {settings['attn_implementation']!r}: "
@@ -245,9 +249,20 @@ def _read_checkpoint(
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ModelSpecError(f"{folder} lacks {len(missing)} weights, such as {missing[0]}")
-    if not getattr(processor, "chat_template", None):
-        raise ModelSpecError(f"{folder} has no chat template: add chat_template.jinja")
     return model, processor
+
+
+def _read_processor(processors: Any, folder: Path) -> Any:
+    try:
+        return processors.from_pretrained(folder, trust_remote_code=False)
+    except ImportError as error:
+        raise ModelSpecError(
+            f"the processor of {folder} needs a package that is missing: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
 
 
 def _apply_adapter(model: Any, folder: Path) -> Any:

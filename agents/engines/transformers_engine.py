@@ -117,7 +117,8 @@ class TransformersEngine:
     async def seen_size(self, image: Image) -> tuple[int, int]:
         """Width and height in pixels at which the model sees `image`, scaled by its processor.
 
-        Its own size where the processor does not tell (it makes no `image_grid_thw`).
+        The size of all tiles together where it is cut into tiles; its own where the processor does
+        not tell.
         """
         return await asyncio.to_thread(seen_size, image, self.loaded.processor)
 

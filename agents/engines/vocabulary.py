@@ -9,6 +9,8 @@ _CONFIG_TOKENS = (
     "vision_end_token_id",
 )
 
+_PLACEHOLDERS = ("image_token", "video_token", "audio_token")
+
 
 class Vocabulary(NamedTuple):
     """The tokens of a checkpoint that are more than text."""
@@ -18,7 +20,7 @@ class Vocabulary(NamedTuple):
     suppressed: tuple[int, ...]
     """Tokens that are never sampled: vision, chat and padding tokens, and ids without a text."""
     reserved: tuple[str, ...]
-    """Texts that stand for special tokens, longest first."""
+    """Texts that stand for special tokens or pictures, longest first."""
 
     def plain(self, text: str) -> str:
         """The text with a space in whatever spells a special token.
@@ -36,7 +38,8 @@ def read_vocabulary(model: Any, processor: Any) -> Vocabulary:
     What ends a turn is told by the generation configuration and the tokenizer. Every other token
     that the tokenizer or the model's configuration marks as special is suppressed: a sampled image
     token would ask for an image that is not there. Tokens such as `<think>` are ordinary added
-    tokens, not special ones, and stay.
+    tokens, not special ones, and stay. Whatever the processor replaces by pictures is reserved,
+    whether or not the tokenizer knows it.
     """
     tokenizer = processor.tokenizer
     ends = {tokenizer.eos_token_id}
@@ -49,10 +52,12 @@ def read_vocabulary(model: Any, processor: Any) -> Vocabulary:
         if added.special
     }
     marked = {getattr(model.config, name, None) for name in _CONFIG_TOKENS}
+    placeholders = {getattr(processor, name, None) for name in _PLACEHOLDERS}
+    reserved = {*special.values(), *(text for text in placeholders if text)}
     nameless = range(len(tokenizer), model.get_output_embeddings().weight.shape[0])
     suppressed = {*special, *nameless, *(int(t) for t in marked if t is not None)} - end_ids
     return Vocabulary(
         tuple(sorted(end_ids)),
         tuple(sorted(suppressed)),
-        tuple(sorted(set(special.values()), key=lambda text: (-len(text), text))),
+        tuple(sorted(reserved, key=lambda text: (-len(text), text))),
     )

@@ -1,5 +1,6 @@
 """Random-weight checkpoints of real architectures, to time and test engines without a download."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -53,15 +54,30 @@ MEDIUM = Size(
 """About 50 M parameters."""
 
 
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer whose tokens are the 256 bytes, Qwen's special tokens and the think tags."""
+def byte_tokenizer(
+    special: Sequence[str] = SPECIAL_TOKENS,
+    *,
+    end: str = END_OF_TURN,
+    pad: str = PAD,
+    **named: Any,
+) -> PreTrainedTokenizerFast:
+    """A tokenizer whose tokens are the 256 bytes, special tokens (Qwen's) and the think tags.
+
+    Args:
+        special: special tokens, in the order of their ids.
+        end: the one of them that ends a turn.
+        pad: the one that pads.
+        named: what else `PreTrainedTokenizerFast` takes, such as names of special tokens.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL_TOKENS])
+    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in special])
     tokenizer.add_tokens([AddedToken(t, normalized=False) for t in ("<think>", "</think>")])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TURN, pad_token=PAD)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=end, pad_token=pad, **named
+    )
 
 
 def random_qwen2_5_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any, Any]:
@@ -70,7 +86,7 @@ def random_qwen2_5_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[An
     head = size.hidden // size.heads
     config = Qwen2_5_VLConfig(
         text_config={
-            **_text_config(size, tokenizer),
+            **text_config(size, tokenizer),
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 1e4,
@@ -100,7 +116,7 @@ def random_qwen2_5_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[An
         Qwen2VLVideoProcessor(size=pixels, **sizes),
         chat_template=CHAT_TEMPLATE,
     )
-    return _random(Qwen2_5_VLForConditionalGeneration, config, tokenizer, seed), processor
+    return random_weights(Qwen2_5_VLForConditionalGeneration, config, tokenizer, seed), processor
 
 
 def random_qwen3_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any, Any]:
@@ -109,7 +125,7 @@ def random_qwen3_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any,
     head = size.hidden // size.heads
     config = Qwen3VLConfig(
         text_config={
-            **_text_config(size, tokenizer),
+            **text_config(size, tokenizer),
             "head_dim": head,
             "rope_parameters": {
                 "rope_type": "default",
@@ -141,10 +157,11 @@ def random_qwen3_vl(size: Size, *, max_pixels: int, seed: int = 0) -> tuple[Any,
         Qwen3VLVideoProcessor(size=pixels, cap_pixels_per_frame=True, **sizes),
         chat_template=CHAT_TEMPLATE,
     )
-    return _random(Qwen3VLForConditionalGeneration, config, tokenizer, seed), processor
+    return random_weights(Qwen3VLForConditionalGeneration, config, tokenizer, seed), processor
 
 
-def _text_config(size: Size, tokenizer: Any) -> dict[str, Any]:
+def text_config(size: Size, tokenizer: Any) -> dict[str, Any]:
+    """What the text configurations of all these architectures share."""
     return {
         "vocab_size": max(size.vocabulary, len(tokenizer)),
         "hidden_size": size.hidden,
@@ -167,9 +184,11 @@ def _vision_tokens(tokenizer: Any) -> dict[str, int]:
     }
 
 
-def _random(model_class: Any, config: Any, tokenizer: Any, seed: int) -> Any:
+def random_weights(model_class: Any, config: Any, tokenizer: Any, seed: int) -> Any:
     """A model whose weights are large enough that its distributions are far from flat."""
-    model = model_class(config).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = model_class(config).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
