@@ -9,6 +9,9 @@ _CONFIG_TOKENS = (
     "vision_end_token_id",
 )
 
+_PROCESSOR_TOKENS = ("image_token", "video_token")
+"""Texts in the place of which a processor puts a picture's tokens, special or not."""
+
 
 class Vocabulary(NamedTuple):
     """The tokens of a checkpoint that are more than text."""
@@ -18,7 +21,7 @@ class Vocabulary(NamedTuple):
     suppressed: tuple[int, ...]
     """Tokens that are never sampled: vision, chat and padding tokens, and ids without a text."""
     reserved: tuple[str, ...]
-    """Texts that stand for special tokens, longest first."""
+    """Texts that stand for special tokens or for a picture, longest first."""
 
     def plain(self, text: str) -> str:
         """The text with a space in whatever spells a special token.
@@ -50,9 +53,11 @@ def read_vocabulary(model: Any, processor: Any) -> Vocabulary:
     }
     marked = {getattr(model.config, name, None) for name in _CONFIG_TOKENS}
     nameless = range(len(tokenizer), model.get_output_embeddings().weight.shape[0])
+    placeholders = {getattr(processor, name, None) for name in _PROCESSOR_TOKENS}
+    spelled = {*special.values(), *placeholders} - {None, ""}
     suppressed = {*special, *nameless, *(int(t) for t in marked if t is not None)} - end_ids
     return Vocabulary(
         tuple(sorted(end_ids)),
         tuple(sorted(suppressed)),
-        tuple(sorted(set(special.values()), key=lambda text: (-len(text), text))),
+        tuple(sorted(map(str, spelled), key=lambda text: (-len(text), text))),
     )
