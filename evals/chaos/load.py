@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from rich.table import Table
 
 from catts.agents.commands import quiet_loading
-from catts.agents.protocol import Engine
 from catts.arms import started
 from catts.evals.chaos.leaks import peak_bytes
 from catts.evals.chaos.script import Script
@@ -170,7 +169,7 @@ def _asked(
 
 async def _ask(storm: Storm, questions: int, at_once: int) -> tuple[list[_Timed], float]:
     expert = storm.experts()["openai"]
-    context = Context.of(cast("Engine", storm.engine), expert, routing="parallel", samples=SAMPLES)
+    context = Context.of(storm.engine, expert, routing="parallel", samples=SAMPLES)
     room, timed = asyncio.Semaphore(at_once), []
 
     async def one(index: int) -> None:

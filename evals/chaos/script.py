@@ -98,7 +98,8 @@ class EngineCourse(NamedTuple):
 class Case(NamedTuple):
     """One question of the storm."""
 
-    index: int
+    place: int
+    """In the test stream, counted from 0."""
     id: str
     mark: str
     """What every good reply to it carries: no other question's record may hold it."""
@@ -140,16 +141,16 @@ class Script:
         self._cancelled, self._hurried, self._longest_s = cancelled, hurried, longest_s
         self._faults = tuple(fault for fault in FAULTS if fault in faults)
 
-    def case(self, index: int) -> Case:
-        """The question `index` of the test stream."""
-        name = f"embedded/test/{index}"
+    def case(self, place: int) -> Case:
+        """The question at this place of the test stream."""
+        name = f"embedded/test/{place}"
         chance = self._chance(name, "case")
         return Case(
-            index=index,
+            place=place,
             id=name,
             mark=f"[{self._digest(name, 'mark')[:12]}]",
-            provider="gemini" if index % 2 == 0 else "openai",
-            routing=("paper", "planned", "parallel")[index // 2 % 3],
+            provider="gemini" if place % 2 == 0 else "openai",
+            routing=("paper", "planned", "parallel")[place // 2 % 3],
             hurried=chance.random() < self._hurried,
             cancelled_after=(
                 chance.uniform(0, self._longest_s) if chance.random() < self._cancelled else None

@@ -18,12 +18,11 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from catts.agents.expert import Expert
-from catts.agents.protocol import Engine
 from catts.agents.spec import resolve_base, resolve_expert
 from catts.embedded.world import example
 from catts.errors import InputError
@@ -182,8 +181,9 @@ class Storm:
             await asyncio.gather(*(one(self.script.case(index)) for index in indices))
         reprs = [text for e in experts.values() for text in (repr(e), repr(vars(e)), e.fingerprint)]
         reprs += [repr(context("gemini", "paper", False)), repr(context("openai", "paper", False))]
-        for held_open in (self.engine, *experts.values()):
-            await held_open.aclose()
+        await self.engine.aclose()
+        for expert in experts.values():
+            await expert.aclose()
         return Gathered(outcomes, await tasks_left(before), memory, reprs)
 
     def witness(self, case: Case) -> Witness:
@@ -208,7 +208,7 @@ class Storm:
         hurried: bool,
     ) -> Context:
         return Context.of(
-            cast("Engine", self.engine),
+            self.engine,
             experts[provider],
             routing=routing,
             samples=SAMPLES,
@@ -220,7 +220,7 @@ class Storm:
         self, case: Case, context: Context, saver: BaseCheckpointSaver[Any] | None = None
     ) -> Trace:
         """Ask a question; with a `saver`, on a thread of its own."""
-        shown = example("test", case.index)
+        shown = example("test", case.place)
         question = ask(ImageStore(), shown.image, shown.question, shown.choices)
         self.server.register(case, question.images[0], question.text)
         self.engine.register(case, question.digest)
