@@ -10,6 +10,7 @@ import typer
 
 from catts.agents.commands import bench, quiet_loading
 from catts.errors import CattsError, InputError, TraceError
+from catts.evals.chaos.commands import chaos, load
 from catts.evals.pages.commands import report
 from catts.evals.shipped.commands import embedded
 from catts.evals.studies.calibrate_command import calibrate
@@ -49,12 +50,14 @@ app = typer.Typer(
 )
 bench.command()(harness)
 bench.command()(cdrl)
+bench.command()(load)
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 app.command("eval")(evaluate)
 app.command()(study)
 app.command()(report)
 app.command()(calibrate)
+app.command()(chaos)
 app.command("saliency")(show_saliency)
 app.command()(pairs)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)

@@ -1,6 +1,7 @@
 """Every prompt as a text template in its own file, in named sets, and the loader of them."""
 
 import hashlib
+import re
 import string
 from functools import cached_property
 from importlib.resources import files
@@ -26,12 +27,16 @@ FIELDS: dict[PromptName, tuple[str, ...]] = {
 }
 """What each template is filled with; a set's own template may leave some of it out."""
 
+_ENCLOSED = re.compile(r"<(\w+)>\n\$(\w+)\n</\1>")
+"""A field between tags of its own: what is filled in must not close them."""
+
 
 class PromptSet:
     """A named, immutable set of prompts, one file a template.
 
     `$field` marks a field (`string.Template`); what is filled in is never expanded again, so model
-    output cannot smuggle in a field of its own.
+    output cannot smuggle in a field of its own. Nor can it leave the tags around its field, or fake
+    another's: within it they get a space, `< /critique>`.
     """
 
     def __init__(self, name: str, templates: dict[PromptName, str]) -> None:
@@ -47,6 +52,7 @@ class PromptSet:
                     f"prompt {prompt!r} of set {name!r} asks for {', '.join(unknown)}; "
                     f"it can have {', '.join(FIELDS[prompt])}"
                 )
+        self._enclosed = {n: _enclosed(t.template) for n, t in self._templates.items()}
 
     @cached_property
     def hash(self) -> str:
@@ -66,6 +72,8 @@ class PromptSet:
             raise PromptError(
                 f"prompt {prompt!r} takes {', '.join(FIELDS[prompt])}, got {sorted(fields)}"
             )
+        within, tag = self._enclosed[prompt]
+        fields |= {name: tag.sub("< ", fields[name]) for name in within}
         return self._templates[prompt].substitute(fields)
 
     def ask(
@@ -99,6 +107,13 @@ def load_prompts(name: str) -> PromptSet:
 def format_choices(choices: tuple[str, ...]) -> str:
     """The choices as prompts show them: `(A) red (B) blue`, empty for a free answer."""
     return " ".join(f"({chr(ord('A') + i)}) {text}" for i, text in enumerate(choices))
+
+
+def _enclosed(template: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """The fields that stand between tags of their own, and how any of these tags begins."""
+    found = _ENCLOSED.findall(template)
+    tags = "|".join(tag for tag, _ in found)
+    return tuple(field for _, field in found), re.compile(rf"<(?=/?(?:{tags})\b)", re.IGNORECASE)
 
 
 def _is_set(folder: Traversable) -> bool:

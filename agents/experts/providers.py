@@ -10,7 +10,9 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import SecretStr, ValidationError
 
 from catts.agents.addresses import split_url
+from catts.agents.experts.client_logs import keep_out_of_logs
 from catts.agents.failures import clean
+from catts.agents.keys import keys_of
 from catts.errors import ModelSpecError
 
 PROVIDER_MAX_TOKENS = 8192
@@ -128,6 +130,7 @@ def _init(
     except Exception as error:  # each provider refuses its settings in its own way
         reason = _reason(error)
     else:
+        keep_out_of_logs(keys_of(chat))
         return chat
     if reason.startswith("Unsupported provider"):
         raise ModelSpecError(

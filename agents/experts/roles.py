@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from PIL.Image import Image
 
 from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
-from catts.agents.experts.briefing import image_blocks, list_answers, list_candidates
+from catts.agents.experts.briefing import image_blocks, list_answers, list_candidates, quoted
 from catts.agents.experts.chat_model import EngineChatModel
 from catts.agents.experts.identity import identity_of
 from catts.agents.experts.limits import Gates, Limits
@@ -191,7 +191,7 @@ class ChatExpert:
             "critic",
             question.text,
             question.choices,
-            answer=answer,
+            answer=quoted(answer),
             reasoning=reasoning,
         )
         return await self._ask("critic", text, images, read_critique)

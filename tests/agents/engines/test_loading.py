@@ -14,6 +14,7 @@ from catts.agents.card import ModelCard, write_card
 from catts.agents.engines.loading import LoadedModel, PromptMismatchWarning, load_model
 from catts.agents.engines.picture_size import limit_pixels, seen_size
 from catts.agents.engines.transformers_engine import TransformersEngine
+from catts.agents.engines.vocabulary import read_vocabulary
 from catts.agents.protocol import Sample, SamplingParams
 from catts.errors import InputError, ModelSpecError
 from catts.fingerprint import fingerprint
@@ -45,6 +46,16 @@ def test_vocabulary(tiny_checkpoint: Path) -> None:
     assert ends == {"<|im_end|>"}
     assert {"<|image_pad|>", "<|video_pad|>", "<|im_start|>", "<|vision_start|>"} <= suppressed
     assert not suppressed & {"<think>", "</think>", "<|im_end|>"}
+
+
+def test_what_a_processor_puts_a_picture_for_is_reserved_though_not_special(
+    tiny_checkpoint: Path,
+) -> None:
+    loaded = load_model(tiny_checkpoint, device="cpu")
+    assert "<image>" not in loaded.vocabulary.reserved
+    loaded.processor.image_token = "<image>"
+    vocabulary = read_vocabulary(loaded.model, loaded.processor)
+    assert vocabulary.plain("a <image> and <|im_end|>") == "a < image> and < |im_end|>"
 
 
 def test_half_precision_samples(tiny_checkpoint: Path) -> None:
