@@ -1,9 +1,9 @@
 """Many questions at once on one base, and what an expert of a second a call costs a question.
 
 Experts are the scripted server without faults, so that what is measured is the base and the graph.
-Every arm is a process of its own, with a peak memory of its own; they run one after another. Each
-keeps so many questions under way: as one ends, the next begins, so that a question which the base's
-queue passed over would wait while others came and went.
+Each number of questions under way is an arm, a process with a peak memory of its own; they run one
+after another. As one question ends, the next begins, so that a question which the base's queue
+passed over would wait while others came and went.
 """
 
 import asyncio
@@ -28,7 +28,6 @@ from catts.records import Record
 
 AT_ONCE = (8, 64)
 DELAY_S = 1.0
-_SLOW = "an expert of 1 s a call"
 
 
 class LoadRow(Record):
@@ -79,7 +78,6 @@ class LoadReport(Record):
 class _Setting(NamedTuple):
     seed: int
     questions: int
-    slow_questions: int
 
 
 class _Timed(NamedTuple):
@@ -101,15 +99,16 @@ def run_load(
         InputError: the package that an expert's provider needs is missing.
     """
     need_clients()
-    arms = (*map(str, AT_ONCE), _SLOW)
-    rows = []
-    with started(arms, _serve, _Setting(seed, questions, slow_questions)) as pipes:
+    setting, arms = _Setting(seed, questions), tuple(map(str, AT_ONCE))
+    rows: list[LoadRow] = []
+    with started(arms, _serve, setting) as pipes:
         for done, arm in enumerate(arms, 1):
             pipes[arm].send(None)
             rows.append(pipes[arm].recv())
-            advance(done, len(arms))
-    *loads, slow = rows
-    return LoadReport(base=BASE, samples=SAMPLES, seed=seed, rows=tuple(loads), slow_expert=slow)
+            advance(done, len(arms) + 1)
+    timed, _ = _asked(setting, slow_questions, 1, DELAY_S)
+    slow = _slow_expert([each.trace for each in timed])
+    return LoadReport(base=BASE, samples=SAMPLES, seed=seed, rows=tuple(rows), slow_expert=slow)
 
 
 def as_table(report: LoadReport) -> Table:
@@ -147,10 +146,6 @@ def as_table(report: LoadReport) -> Table:
 def _serve(pipe: Connection, arm: str, setting: _Setting) -> None:
     quiet_loading()
     pipe.recv()
-    if arm == _SLOW:
-        timed, _ = _asked(setting, setting.slow_questions, 1, DELAY_S)
-        pipe.send(_slow_expert([each.trace for each in timed]))
-        return
     count = setting.questions if int(arm) == max(AT_ONCE) else setting.questions // 4
     timed, seconds = _asked(setting, count, int(arm), 0.0)
     pipe.send(_row(int(arm), timed, seconds))

@@ -4,12 +4,13 @@ import pytest
 
 from catts.evals.chaos.load import LoadReport, most_overtaken, run_load
 
-QUESTIONS = 80
+pytestmark = pytest.mark.timeout(600)
+QUESTIONS = 72
 
 
 @pytest.fixture(scope="module")
 def report() -> LoadReport:
-    return run_load(QUESTIONS, slow_questions=3)
+    return run_load(QUESTIONS, slow_questions=2)
 
 
 @pytest.mark.slow
@@ -30,7 +31,7 @@ def test_64_at_once_are_all_answered_in_bounded_memory_and_in_turn(report: LoadR
 @pytest.mark.models
 def test_an_expert_of_a_second_a_call_costs_little_more(report: LoadReport) -> None:
     slow = report.slow_expert
-    assert slow.questions == 3
+    assert slow.questions == 2
     # the median, since a neighbour on this machine may take the time of one of them
     assert slow.delay_s < slow.median_s <= 2.3
 
