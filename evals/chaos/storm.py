@@ -1,7 +1,7 @@
 """Many questions through the graph while everything around it fails; then every check.
 
 Experts are asked over HTTP, half in Gemini's format and half in OpenAI's, with nothing of their
-clients changed: their own retries and waits are part of it. Runs are checkpointed, and cancelled
+clients changed: real retries and pauses are part of it. Runs are checkpointed, and cancelled
 ones are asked again on their thread.
 """
 
@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from catts.agents.expert import Expert
+from catts.agents.experts.limits import Limits
 from catts.agents.spec import resolve_base, resolve_expert
 from catts.embedded.world import example
 from catts.errors import InputError
@@ -47,8 +48,8 @@ from catts.names import ROLES, Worker
 
 BASE = "embedded-cdrl"
 SAMPLES = 3
-ROLE_TIMEOUT_S = 10.0
-"""More than OpenAI's client waits between its five attempts, less than Google's does."""
+LIMITS = Limits(timeout=10, attempts=3)
+"""Of each role; with five attempts, the default, a storm would be pauses for the most part."""
 NODE_TIMEOUT_S = 120.0
 HURRIED_S = 3.0
 """The short limit of a node, which may also end one that was only slow."""
@@ -152,7 +153,7 @@ class Storm:
         specs = {"gemini": "google_genai:gemini-2.5-pro", "openai": "gpt-4o"}
         paths = {"gemini": "", "openai": "/v1"}
         return {
-            name: resolve_expert(spec, url=self.server.url + paths[name], timeout=ROLE_TIMEOUT_S)
+            name: resolve_expert(spec, url=self.server.url + paths[name], limits=LIMITS)
             for name, spec in specs.items()
         }
 
