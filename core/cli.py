@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catts.agents.commands import bench, quiet_loading
+from catts.agents.serve_command import serve
 from catts.errors import CattsError, InputError, TraceError
 from catts.evals.pages.commands import report
 from catts.evals.shipped.commands import embedded
@@ -50,6 +51,7 @@ app.command("eval")(evaluate)
 app.command()(study)
 app.command()(report)
 app.command()(calibrate)
+app.command()(serve)
 app.command("saliency")(show_saliency)
 app.command()(pairs)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
@@ -192,20 +194,23 @@ def demo(
 
 @app.command()
 def doctor(
+    base: Annotated[
+        str | None, typer.Option(help="Base model to ask for one token; see catts ask.")
+    ] = None,
     expert: ExpertName = "embedded",
     expert_url: ExpertUrl = None,
     json: Json = False,
 ) -> None:
-    """Show versions, device and models, and ask the expert for one small vote."""
-    quiet_loading(expert)
+    """Show versions, device and models, and ask the expert (and a base) for one small reply."""
+    quiet_loading(expert, base or "")
     import asyncio
 
     from rich.console import Console
 
     from catts.agents.doctor import describe, examine
 
-    with Console(stderr=True).status("asking the expert"):
-        report = asyncio.run(examine(expert, url=expert_url))
+    with Console(stderr=True).status("asking the models"):
+        report = asyncio.run(examine(expert, url=expert_url, base=base))
     if json:
         typer.echo(report.model_dump_json())
     else:

@@ -26,6 +26,7 @@ FLOORS = {
     "catts.agents.spec": 5,
     "catts.agents.commands": 6,
     "catts.agents.doctor": 6,
+    "catts.agents.serve_command": 6,
     "catts.graph": 7,
     "catts.embedded": 7,
     "catts.training": 8,

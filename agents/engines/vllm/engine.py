@@ -235,7 +235,9 @@ class VLLMEngine:
             half_request(prompt, half, params.max_new_tokens)
             for prompt, half in zip(prompts, halves, strict=True)
         ]
-        clean, other = await self._replicas.post_together(GENERATE, bodies)
+        copies = self._served.engines
+        where = int(pair, 16) % copies if copies > 1 else None
+        clean, other = await self._replicas.post_together(GENERATE, bodies, where)
         usage = read_usage(clean, 0.0) + read_usage(other, time.perf_counter() - start)
         self._account.add(usage)
         sample = read_pair(clean, other, halves[0])

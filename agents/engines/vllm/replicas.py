@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from catts.agents.addresses import place_of
+from catts.agents.engines.vllm.wire import LOGPROBS_FLAG
 from catts.agents.failures import clean, http_status
 from catts.agents.waiting import turn
 from catts.errors import EngineError
@@ -54,8 +55,13 @@ class Replicas:
         (reply,) = await self.post_together(path, [body])
         return reply
 
-    async def post_together(self, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """`post` of several requests that have to meet on one server, at the same time."""
+    async def post_together(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], copy: int | None = None
+    ) -> list[Any]:
+        """`post` of several requests that have to meet on one server, at the same time.
+
+        `copy` is the number of the copy of the model where they meet, on a server with several.
+        """
         if self._closed:
             raise EngineError("the engine is closed: open it again")
         loop = asyncio.get_running_loop()
@@ -63,7 +69,7 @@ class Replicas:
         if pool is None:
             pool = self._of_loop[loop] = _Pool(self._urls, self._key)
         async with turn(pool.room):
-            return await pool.post(path, bodies)
+            return await pool.post(path, bodies, copy)
 
     async def let_go(self) -> None:
         """Close the connections of this event loop, which may be asked again."""
@@ -93,9 +99,12 @@ class _Pool:
         ]
         self.room = asyncio.Semaphore(REQUESTS_AT_ONCE * len(urls))
 
-    async def post(self, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
+    async def post(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], copy: int | None
+    ) -> list[Any]:
         from openai import APIConnectionError, APIStatusError, OpenAIError
 
+        headers = {} if copy is None else {"X-data-parallel-rank": str(copy)}
         tried: list[Replica] = []
         while True:
             replica = self.next_of([each for each in self.replicas if each not in tried])
@@ -103,7 +112,12 @@ class _Pool:
             replica.under_way += len(bodies)
             try:
                 return await _all(
-                    [replica.client.post(path, body=dict(b), cast_to=object) for b in bodies]
+                    [
+                        replica.client.post(
+                            path, body=dict(body), cast_to=object, options={"headers": headers}
+                        )
+                        for body in bodies
+                    ]
                 )
             except APIConnectionError as error:  # a time limit is one, too
                 replica.dead_until = time.monotonic() + LEFT_OUT_S
@@ -155,7 +169,7 @@ def _refused(replica: Replica, error: Exception, api_key: str) -> EngineError:
 
 
 _ADVICE = {
-    "greater than max allowed": "; start vLLM with --max-logprobs 21",
+    "greater than max allowed": f"; start vLLM with {LOGPROBS_FLAG}",
     "At most": "; start vLLM with a larger --limit-mm-per-prompt",
     "maximum context length": "; start vLLM with a larger --max-model-len, or send smaller images",
 }

@@ -10,15 +10,26 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from catts.agents.engines.vllm.installation import find_vllm
+from catts.agents.engines.vllm.launch import launch
+
 ROOT = Path(__file__).parents[4]
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 """Made by `make vllm-env`."""
 _PATIENCE_S = 500.0
 _SETTINGS = (
-    "--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--max-num-seqs", "32",
-    "--limit-mm-per-prompt", '{"image": 4, "video": 0}', "--generation-config", "vllm",
-    "--no-enable-chunked-prefill", "--max-num-batched-tokens", "2048",
+    "--max-model-len", "1024", "--max-num-seqs", "64", "--max-num-batched-tokens", "2048",
+    "--limit-mm-per-prompt", '{"image": 4, "video": 0}', "--distributed-executor-backend", "uni",
 )  # fmt: skip
+"""For a small machine that others use, too, on top of what `catts serve` sets."""
+_VARIABLES = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # with "uni": no further process that imports it all
+    "PYTHONDONTWRITEBYTECODE": "",  # the second process reads what the first one has compiled
+    "PYTHONPATH": str(Path(__file__).parent / "environment"),
+}
 
 
 @contextmanager
@@ -27,21 +38,14 @@ def vllm_serving(checkpoint: Path, name: str, log: Path, *more: str) -> Iterator
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        str(PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", str(checkpoint),
-        "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port), *_SETTINGS, *more,
-    ]  # fmt: skip
-    settings = {
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "TORCHDYNAMO_DISABLE": "1",
-        "PYTHONPATH": str(Path(__file__).parent / "environment"),
-    }
+    vllm = find_vllm(str(PYTHON))
+    assert vllm is not None
+    started = launch(str(checkpoint), name, vllm, port=port, more=[*_SETTINGS, *more])
+    environment = os.environ | started.environment | _VARIABLES
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, env=os.environ | settings, stdout=output, stderr=output, cwd=log.parent
+            started.command, env=environment, stdout=output, stderr=output, cwd=log.parent
         )
         try:
             _wait(server, url, log)

@@ -32,11 +32,6 @@ pytestmark = [
 NAME = "embedded-base"
 GREEDY = SamplingParams(n=1, temperature=0, max_new_tokens=96)
 CLOSE = 1e-3
-PLUGIN = "catts.agents.engines.vllm.lock_step"
-FLAGS = (
-    "--max-logprobs", "21", "--enable-scale-out", "--logits-processors", f"{PLUGIN}:LockStep",
-    "--scheduler-cls", f"{PLUGIN}.PairScheduler",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +42,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     folder = tmp_path_factory.mktemp("vllm")
     wide = widen(embedded_folder("base"), folder / "wide")
-    with vllm_serving(wide, NAME, folder / "server.log", *FLAGS) as url:
+    with vllm_serving(wide, NAME, folder / "server.log") as url:
         yield url
 
 
