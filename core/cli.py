@@ -15,6 +15,7 @@ from catts.evals.pages.commands import report
 from catts.evals.shipped.commands import embedded
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
+from catts.evals.studies.server_cost_command import server
 from catts.evals.studies.step_cost_command import cdrl
 from catts.evals.tasks.commands import evaluate, harness
 from catts.options import (
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 bench.command()(harness)
 bench.command()(cdrl)
+bench.command()(server)
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 app.command("eval")(evaluate)
