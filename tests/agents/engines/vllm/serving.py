@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -22,8 +22,9 @@ _SETTINGS = (
     "--limit-mm-per-prompt", '{"image": 4, "video": 0}', "--distributed-executor-backend", "uni",
 )  # fmt: skip
 """For a small machine that others use, too, on top of what `catts serve` sets."""
-_VARIABLES = {
+ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",  # threads that wait for each other are slow on a busy machine
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # with "uni": no further process that imports it all
@@ -33,23 +34,27 @@ _VARIABLES = {
 
 
 @contextmanager
-def vllm_serving(checkpoint: Path, name: str, log: Path, *more: str) -> Iterator[str]:
-    """Address of a server that has started; its output goes to `log`."""
+def vllm_starting(
+    checkpoint: Path, name: str, log: Path, *more: str
+) -> Iterator[Callable[[], str]]:
+    """A server that starts; what is yielded waits for it and returns its address.
+
+    Its output goes to `log`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     vllm = find_vllm(str(PYTHON))
     assert vllm is not None
     started = launch(str(checkpoint), name, vllm, port=port, more=[*_SETTINGS, *more])
-    environment = os.environ | started.environment | _VARIABLES
+    environment = os.environ | started.environment | ENVIRONMENT
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         server = subprocess.Popen(
             started.command, env=environment, stdout=output, stderr=output, cwd=log.parent
         )
         try:
-            _wait(server, url, log)
-            yield url
+            yield lambda: _answering(server, url, log)
         finally:
             server.terminate()
             try:
@@ -59,12 +64,12 @@ def vllm_serving(checkpoint: Path, name: str, log: Path, *more: str) -> Iterator
                 server.wait()
 
 
-def _wait(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+def _answering(server: "subprocess.Popen[bytes]", url: str, log: Path) -> str:
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end and server.poll() is None:
         try:
             with urlopen(f"{url}/health", timeout=5):  # noqa: S310
-                return
+                return url
         except (URLError, OSError):
             time.sleep(0.5)
     raise RuntimeError(f"vLLM did not start:\n{log.read_text('utf-8', 'replace')[-4000:]}")
