@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 import httpx
 
 from catts.agents.engines.vllm.replicas import TIMEOUT_S, Replicas
+from catts.errors import EngineError
+
+
+# vLLM hangs up on what has been idle for 5 s, maybe just as the next request is sent
+_LIMITS = httpx.Limits(keepalive_expiry=2.0)
 
 
 class Call(NamedTuple):
@@ -64,7 +69,7 @@ async def replay(
     it was sent first: so as many are under way as the graph had, and none waits for the client.
 
     Raises:
-        httpx.HTTPError: the server failed, or refused one.
+        EngineError: the server failed, or refused one.
     """
     ready = [[(call.path, json.dumps(call.body).encode()) for call in calls] for calls in questions]
     before = [earlier(calls) for calls in questions]
@@ -72,7 +77,7 @@ async def replay(
     replies: list[bytes] = []
     headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
     async with httpx.AsyncClient(
-        base_url=url, headers=headers, timeout=TIMEOUT_S, limits=httpx.Limits(), trust_env=False
+        base_url=url, headers=headers, timeout=TIMEOUT_S, limits=_LIMITS, trust_env=False
     ) as client:
 
         async def one(sent: Sequence[tuple[str, bytes]], waits: Sequence[Sequence[int]]) -> None:
@@ -91,7 +96,12 @@ async def replay(
                 await asyncio.gather(*map(send, range(len(sent))))
 
         started = time.perf_counter()
-        await asyncio.gather(*(one(*each) for each in zip(ready, before, strict=True)))
+        try:
+            await asyncio.gather(*(one(*each) for each in zip(ready, before, strict=True)))
+        except httpx.HTTPError as error:
+            raise EngineError(
+                f"the server failed at a request that it had answered before: {error!r}"
+            ) from error
         seconds = time.perf_counter() - started
     tokens = sum(told_tokens(json.loads(reply)) for reply in replies)
     return Played(seconds, len(replies), tokens)

@@ -23,8 +23,8 @@ from catts.agents.protocol import ContrastParams, Sample, SamplingParams
 from catts.agents.spec import embedded_folder, resolve_base
 from catts.errors import EngineError, ModelSpecError
 from catts.evals.benchmarks.embedded import load_embedded
-from catts.evals.studies.server_cost import ask_all
-from catts.evals.studies.server_replay import Recorder, replay
+from catts.evals.studies.server_cost import ask_all, format_server_cost, run_server_cost
+from catts.evals.studies.server_replay import Recorder
 from catts.graph.embed import answer
 from catts.graph.opening import open_context
 from catts.perception.noise import add_noise
@@ -213,12 +213,15 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def test_the_requests_of_a_round_can_be_sent_again(served: VLLMEngine) -> None:
-    items = load_embedded("test", 2).items
-    round_ = await ask_all(recording(served), items, at_once=2, samples=2, seed=0)
-    again = await replay(round_.calls, served.served.urls[0], api_key(), at_once=2)
-    assert again.requests == round_.played.requests > 8
-    assert again.tokens == pytest.approx(round_.played.tokens, rel=0.2)
+def test_the_benchmark_sends_the_same_requests_twice(url: str) -> None:
+    cost = run_server_cost(f"vllm:{url}#{NAME}", 2, at_once=2, samples=2, rounds=1)
+    assert (cost.model, cost.unanswered) == (NAME, 0)
+    assert cost.requests > 4
+    assert 0 < cost.median_latency <= cost.slowest_latency
+    graph = cost.graph_tokens_per_second / cost.graph_requests_per_second
+    raw = cost.raw_tokens_per_second / cost.raw_requests_per_second
+    assert raw == pytest.approx(graph, rel=0.2), "other completions"
+    assert str(cost.ratio) in format_server_cost(cost)
 
 
 async def test_the_graph_answers_with_a_server_as_base_and_as_its_own_expert(url: str) -> None:
