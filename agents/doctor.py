@@ -103,8 +103,10 @@ class Report(Record):
     @property
     def healthy(self) -> bool:
         """Whether the shipped models are there, the base can be used, and the expert replies."""
-        found = (*self.models, *([] if self.base is None else [self.base]))
-        return self.expert.status == "replies" and not any(each.problem for each in found)
+        problems = [model.problem for model in self.models]
+        if self.base is not None:
+            problems.append(self.base.problem)
+        return self.expert.status == "replies" and not any(problems)
 
 
 _STATUS_OF: dict[str, ExpertStatus] = {"ReplyError": "malformed", "Refused": "refused"}

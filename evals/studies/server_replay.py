@@ -12,7 +12,6 @@ import httpx
 from catts.agents.engines.vllm.replicas import TIMEOUT_S, Replicas
 from catts.errors import EngineError
 
-
 # vLLM hangs up on what has been idle for 5 s, maybe just as the next request is sent
 _LIMITS = httpx.Limits(keepalive_expiry=2.0)
 
