@@ -1,17 +1,25 @@
-"""The real vLLM on this machine's CPU, serving a checkpoint."""
+"""The real vLLM on this machine's CPU, serving a checkpoint.
+
+`python tests/agents/engines/vllm/serving.py` serves the widened base until it is interrupted.
+"""
 
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from widened import widen
+
 from catts.agents.engines.vllm.installation import find_vllm
 from catts.agents.engines.vllm.launch import launch
+from catts.agents.spec import embedded_folder
 
 ROOT = Path(__file__).parents[4]
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
@@ -73,3 +81,17 @@ def _answering(server: "subprocess.Popen[bytes]", url: str, log: Path) -> str:
         except (URLError, OSError):
             time.sleep(0.5)
     raise RuntimeError(f"vLLM did not start:\n{log.read_text('utf-8', 'replace')[-4000:]}")
+
+
+def main() -> None:
+    """Serve the shipped base with wider heads, and print what names it as a base."""
+    with TemporaryDirectory() as folder:
+        wide = widen(embedded_folder("base"), Path(folder) / "wide")
+        with vllm_starting(wide, "embedded-base", Path(folder) / "log") as ready:
+            print(f"vllm:{ready()}/v1#embedded-base", flush=True)
+            with suppress(KeyboardInterrupt):
+                signal.pause()
+
+
+if __name__ == "__main__":
+    main()
