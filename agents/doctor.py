@@ -1,20 +1,25 @@
-"""What this installation has: versions, device, models, keys, and an expert that replies."""
+"""What this installation has: versions, device, models, keys, a base and an expert that reply."""
 
+import asyncio
 import os
 import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image, ImageDraw
 from rich.table import Table
 from rich.text import Text
 
+from catts.agents.addresses import place_of
 from catts.agents.card import read_card
+from catts.agents.engines.vllm.engine import VLLMEngine
+from catts.agents.engines.vllm.wire import LOGPROBS_FLAG
 from catts.agents.expert import Candidate
+from catts.agents.protocol import Engine, SamplingParams
 from catts.agents.spec import Shipped, embedded_folder, resolve_base, resolve_expert
-from catts.errors import CattsError, ModelSpecError, RoleError
+from catts.errors import CattsError, EngineError, ModelSpecError, RoleError
 from catts.images import ImageStore
 from catts.prompts import load_prompts
 from catts.question import Question
@@ -40,6 +45,25 @@ class FoundModel(Record):
     """The prompt set it reads."""
     problem: str = ""
     """Why it cannot be used as it should; empty when all is well."""
+
+
+class FoundBase(Record):
+    """A base model that was asked for one token, with a picture."""
+
+    spec: str
+    name: str = ""
+    servers: tuple[str, ...] = ()
+    """Host and port of each replica; empty for a model that is loaded here."""
+    context: int | None = None
+    """Longest prompt and completion together, in tokens, as servers tell it."""
+    enough_logprobs: bool | None = None
+    """Whether its log-probabilities suffice for the confidence; None where it is not known."""
+    self_check: Literal["lock_step", "candidate_scoring"] | None = None
+    """How it contrasts with the noised picture."""
+    advice: str = ""
+    """What would make the self-check better."""
+    problem: str = ""
+    """Why it cannot be used; empty when all is well."""
 
 
 ExpertStatus = Literal["replies", "malformed", "refused", "unreachable"]
@@ -72,22 +96,40 @@ class Report(Record):
     models: tuple[FoundModel, ...]
     keys: dict[str, bool]
     """Environment variable to whether it is set; never its value."""
+    base: FoundBase | None = None
+    """The base model that was named, if one was."""
     expert: ExpertReply
 
     @property
     def healthy(self) -> bool:
-        """Whether the shipped models are there and the expert replies."""
-        return self.expert.status == "replies" and not any(m.problem for m in self.models)
+        """Whether the shipped models are there, the base can be used, and the expert replies."""
+        problems = [model.problem for model in self.models]
+        if self.base is not None:
+            problems.append(self.base.problem)
+        return self.expert.status == "replies" and not any(problems)
 
 
 _STATUS_OF: dict[str, ExpertStatus] = {"ReplyError": "malformed", "Refused": "refused"}
 
 
-async def examine(expert: str = "embedded", *, url: str | None = None) -> Report:
-    """Look at the installation and ask `expert` (see `resolve_expert`) for one small vote."""
+async def examine(
+    expert: str = "embedded", *, url: str | None = None, base: str | None = None
+) -> Report:
+    """Look at the installation, and ask `expert` (see `resolve_expert`) for one small vote.
+
+    `base` (see `resolve_base`) is asked for one token, where it is given.
+    """
     import torch
 
     gpu = torch.cuda.is_available()
+    engine, found = None, None
+    if base is not None or expert == "base":
+        engine, found = await _try_base(base or "embedded")
+    try:
+        reply = await _ask(expert, url, engine)
+    finally:
+        if engine is not None:
+            await engine.aclose()
     return Report(
         python=platform.python_version(),
         platform=platform.platform(),
@@ -96,7 +138,8 @@ async def examine(expert: str = "embedded", *, url: str | None = None) -> Report
         threads=torch.get_num_threads(),
         models=(_found("base"), _found("cdrl"), _found("expert")),
         keys={name: bool(os.environ.get(name)) for name in _KEY_VARIABLES},
-        expert=await _ask(expert, url),
+        base=None if base is None else found,
+        expert=reply,
     )
 
 
@@ -124,34 +167,68 @@ def _found(which: Shipped) -> FoundModel:
     )
 
 
-async def _ask(spec: str, url: str | None) -> ExpertReply:
+async def _try_base(spec: str) -> tuple[Engine | None, FoundBase]:
+    """The base model, if it can be loaded or reached, and what it says to one real request."""
+    try:
+        engine = await asyncio.to_thread(resolve_base, spec)
+    except ModelSpecError as error:
+        return None, FoundBase(spec=spec, problem=str(error))
+    lock_step = engine.capabilities.lock_step_contrast
+    facts: dict[str, Any] = {
+        "spec": spec,
+        "name": engine.name,
+        "self_check": "lock_step" if lock_step else "candidate_scoring",
+        "advice": "" if lock_step else _ADVICE,
+    }
+    if isinstance(engine, VLLMEngine):
+        facts["servers"] = tuple(map(place_of, engine.served.urls))
+        facts["context"] = engine.served.context
+    question, store = _board_question()
+    params = SamplingParams(n=1, temperature=0, max_new_tokens=1)
+    try:
+        await engine.sample(question, [store.get(question.images[0])], params)
+    except EngineError as error:
+        facts["problem"] = str(error)
+        facts["enough_logprobs"] = False if LOGPROBS_FLAG in str(error) else None
+    else:
+        facts["enough_logprobs"] = True
+    return engine, FoundBase(**facts)
+
+
+_ADVICE = "`catts serve` prints a command that has it decode token by token under both pictures"
+
+
+async def _ask(spec: str, url: str | None, base: Engine | None) -> ExpertReply:
     """One real request in the voter's role, with a picture: all that a run needs of an expert.
 
     The shipped models know boards of shapes and nothing else, so the picture is one.
     """
     try:
-        base = resolve_base("embedded") if spec == "base" else None
         expert = resolve_expert(spec, url=url, base_engine=base)
     except ModelSpecError as error:
         return ExpertReply(spec=spec, status="unreachable", detail=str(error))
-    store = ImageStore()
-    digest = store.put(_board())
-    question = Question(text="How many red squares are there?", images=(digest,))
+    question, store = _board_question()
     field = [Candidate(answer=number, count=4, confidence=1.0, share=0.5) for number in ("1", "2")]
     start = time.perf_counter()
     status: ExpertStatus = "replies"
     try:
-        vote = (await expert.vote(question, [store.get(digest)], field)).reply.probabilities
+        vote = (
+            await expert.vote(question, [store.get(question.images[0])], field)
+        ).reply.probabilities
         detail = ", ".join(f"{c.answer} {p:.2f}" for c, p in zip(field, vote, strict=True))
     except RoleError as error:
         status = _STATUS_OF.get(error.cause, "unreachable")
         detail = error.message
     finally:
         await expert.aclose()
-        if base is not None:
-            await base.aclose()
     seconds = time.perf_counter() - start
     return ExpertReply(spec=spec, name=expert.name, status=status, detail=detail, seconds=seconds)
+
+
+def _board_question() -> tuple[Question, ImageStore]:
+    store = ImageStore()
+    digest = store.put(_board())
+    return Question(text="How many red squares are there?", images=(digest,)), store
 
 
 def _board() -> Image.Image:
@@ -177,8 +254,28 @@ def describe(report: Report) -> Table:
         table.add_row(f"{model.which} model", shown)
     for variable, is_set in report.keys.items():
         table.add_row(variable, "set" if is_set else "not set")
+    if report.base is not None:
+        table.add_row("base", _told(report.base))
     expert = report.expert
     style = "green" if expert.status == "replies" else "red"
     said = f"{expert.name or expert.spec} {expert.status} ({expert.seconds:.2f} s): {expert.detail}"
     table.add_row("expert", Text(said, style))
     return table
+
+
+def _told(base: FoundBase) -> Text:
+    """What was found of the base, in one cell."""
+    parts = [base.name or base.spec]
+    if base.servers:
+        parts.append(f"on vLLM at {', '.join(base.servers)}")
+    if base.context is not None:
+        parts.append(f"{base.context} tokens of context")
+    if base.enough_logprobs:
+        parts.append("log-probabilities suffice")
+    if base.self_check is not None:
+        parts.append(f"self-check by {base.self_check}")
+    said = Text(", ".join(parts), "red" if base.problem else "green")
+    for note, style in ((base.advice, "yellow"), (base.problem, "red")):
+        if note:
+            said.append(f"\n{note}", style)
+    return said

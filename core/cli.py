@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catts.agents.commands import bench, quiet_loading
+from catts.agents.serve_command import serve
 from catts.errors import CattsError, InputError, TraceError
 from catts.evals.chaos.commands import chaos, load
 from catts.evals.pages.commands import report
 from catts.evals.shipped.commands import embedded
 from catts.evals.studies.calibrate_command import calibrate
 from catts.evals.studies.commands import study
+from catts.evals.studies.server_cost_command import server
 from catts.evals.studies.step_cost_command import cdrl
 from catts.evals.tasks.commands import evaluate, harness
 from catts.options import (
@@ -51,6 +53,7 @@ app = typer.Typer(
 bench.command()(harness)
 bench.command()(cdrl)
 bench.command()(load)
+bench.command()(server)
 app.add_typer(bench, name="bench")
 app.add_typer(embedded, name="embedded")
 app.command("eval")(evaluate)
@@ -58,6 +61,7 @@ app.command()(study)
 app.command()(report)
 app.command()(calibrate)
 app.command()(chaos)
+app.command()(serve)
 app.command("saliency")(show_saliency)
 app.command()(pairs)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
@@ -208,20 +212,23 @@ def demo(
 
 @app.command()
 def doctor(
+    base: Annotated[
+        str | None, typer.Option(help="Base model to ask for one token; see catts ask.")
+    ] = None,
     expert: ExpertName = "embedded",
     expert_url: ExpertUrl = None,
     json: Json = False,
 ) -> None:
-    """Show versions, device and models, and ask the expert for one small vote."""
-    quiet_loading(expert)
+    """Show versions, device and models, and ask the expert (and a base) for one small reply."""
+    quiet_loading(expert, base or "")
     import asyncio
 
     from rich.console import Console
 
     from catts.agents.doctor import describe, examine
 
-    with Console(stderr=True).status("asking the expert"):
-        report = asyncio.run(examine(expert, url=expert_url))
+    with Console(stderr=True).status("asking the models"):
+        report = asyncio.run(examine(expert, url=expert_url, base=base))
     if json:
         typer.echo(report.model_dump_json())
     else:

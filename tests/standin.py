@@ -38,6 +38,9 @@ class StandIn:
     most_at_once: int = 0
     """Most requests that it had under way at a time."""
 
+    pages: dict[str, str | dict[str, Any]] = field(default_factory=dict)
+    """Path to what is found there: JSON, or a text."""
+
     def says(
         self, body: dict[str, Any] | bytes, status: int = 200, headers: dict[str, str] | None = None
     ) -> None:
@@ -82,6 +85,16 @@ def standin() -> Iterator[StandIn]:
             self.end_headers()
             with suppress(ConnectionError):
                 self.wfile.write(data)
+
+        def do_GET(self) -> None:
+            page = standin.pages.get(self.path)
+            kind = "text/plain" if isinstance(page, str) else "application/json"
+            data = page.encode() if isinstance(page, str) else json.dumps(page).encode()
+            self.send_response(404 if page is None else 200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
 
         def log_message(self, *_: Any) -> None:
             """Keep the test's output clean."""

@@ -28,6 +28,7 @@ FLOORS = {
     "catts.agents.spec": 7,
     "catts.agents.commands": 8,
     "catts.agents.doctor": 8,
+    "catts.agents.serve_command": 8,
     "catts.graph": 9,
     "catts.embedded": 9,
     "catts.training": 10,

@@ -1,8 +1,9 @@
-"""What `catts doctor` finds out of an expert, over HTTP."""
+"""What `catts doctor` finds out of an expert and of a base."""
 
 import pytest
+from rich.console import Console
 
-from catts.agents.doctor import examine
+from catts.agents.doctor import describe, examine
 
 
 def says(text, finish="stop"):
@@ -33,3 +34,55 @@ async def test_the_expert_is_asked_for_one_vote(standin, monkeypatch, body, http
 async def test_the_shipped_models_reply(expert):
     report = await examine(expert)
     assert (report.expert.status, report.healthy) == ("replies", True)
+
+
+def draws(count):
+    """A completion of one token, with its `count` likeliest ones."""
+    top = [{"token": f"t{n}", "logprob": -1.0 - n} for n in range(count)]
+    token = {"token": "t0", "logprob": -1.0, "top_logprobs": top}
+    choice = {
+        "index": 0, "message": {"content": "t0"}, "token_ids": [5], "finish_reason": "length",
+        "logprobs": {"content": [token]},
+    }  # fmt: skip
+    return {"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+
+
+@pytest.mark.parametrize(("logprobs", "enough"), [(21, True), (5, False)])
+async def test_a_server_as_base_is_asked_for_one_token(standin, monkeypatch, logprobs, enough):
+    """It has no plugin, and no --enable-scale-out."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    standin.pages["/v1/models"] = {"data": [{"id": "m", "max_model_len": 4096}]}
+    standin.says({"error": {"message": "Not Found"}}, 404)
+    standin.says(draws(logprobs))
+    standin.says(says('{"probabilities": [0.9, 0.1]}'))
+    report = await examine("qwen", url=standin.url, base=f"vllm:{standin.url}/v1")
+    base = report.base
+    assert base is not None
+    assert (base.name, base.context, base.enough_logprobs) == ("m", 4096, enough)
+    assert base.servers == (standin.url.removeprefix("http://"),)
+    assert base.self_check == "candidate_scoring"
+    assert "catts serve" in base.advice
+    assert report.healthy is enough
+    assert ("--max-logprobs 21" in base.problem) is not enough
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(describe(report))
+    assert "self-check by candidate_scoring" in shown.get()
+    assert base.problem in shown.get()
+
+
+async def test_a_base_that_is_not_there_is_told(standin):
+    standin.says(says('{"probabilities": [0.9, 0.1]}'))
+    report = await examine("qwen", url=standin.url, base="vllm:http://127.0.0.1:9")
+    assert report.base is not None
+    assert "no vLLM server answers at 127.0.0.1:9" in report.base.problem
+    assert (report.expert.status, report.healthy) == ("replies", False)
+
+
+async def test_a_base_that_is_loaded_here_is_asked_too(standin, tiny_checkpoint):
+    standin.says(says('{"probabilities": [0.9, 0.1]}'))
+    report = await examine("qwen", url=standin.url, base=str(tiny_checkpoint))
+    assert report.base is not None
+    assert report.base.name == tiny_checkpoint.name
+    assert (report.base.self_check, report.base.advice) == ("lock_step", "")
+    assert report.healthy

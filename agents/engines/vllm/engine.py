@@ -57,8 +57,14 @@ class VLLMEngine:
     template makes of a turn are the server's; this engine sends pictures and texts.
     """
 
-    def __init__(self, served: Served, *, prompts: PromptSet | None = None) -> None:
-        """Use the servers that `look_at` has found.
+    def __init__(
+        self,
+        served: Served,
+        *,
+        prompts: PromptSet | None = None,
+        replicas: Replicas | None = None,
+    ) -> None:
+        """Use the servers that `look_at` has found; `replicas` sends to them, by default its own.
 
         The card is the one beside the checkpoint where its folder can be read from here, else the
         one that was fitted for this engine's fingerprint, else the defaults.
@@ -72,7 +78,7 @@ class VLLMEngine:
         if folder is None or not has_card([folder]):
             card = fitted_card(self._fingerprint)
         self._card = card
-        self._replicas = Replicas(served.urls, api_key())
+        self._replicas = replicas or Replicas(served.urls, api_key())
         self._account = Account()
 
     @classmethod
@@ -235,7 +241,9 @@ class VLLMEngine:
             half_request(prompt, half, params.max_new_tokens)
             for prompt, half in zip(prompts, halves, strict=True)
         ]
-        clean, other = await self._replicas.post_together(GENERATE, bodies)
+        copies = self._served.engines
+        where = int(pair, 16) % copies if copies > 1 else None
+        clean, other = await self._replicas.post_together(GENERATE, bodies, where)
         usage = read_usage(clean, 0.0) + read_usage(other, time.perf_counter() - start)
         self._account.add(usage)
         sample = read_pair(clean, other, halves[0])

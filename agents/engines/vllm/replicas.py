@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from pydantic_core import from_json
+
 from catts.agents.addresses import place_of
+from catts.agents.engines.vllm.wire import LOGPROBS_FLAG
 from catts.agents.failures import clean, http_status
 from catts.agents.waiting import turn
 from catts.errors import EngineError
@@ -54,8 +57,13 @@ class Replicas:
         (reply,) = await self.post_together(path, [body])
         return reply
 
-    async def post_together(self, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """`post` of several requests that have to meet on one server, at the same time."""
+    async def post_together(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], copy: int | None = None
+    ) -> list[Any]:
+        """`post` of several requests that have to meet on one server, at the same time.
+
+        `copy` is the number of the copy of the model where they meet, on a server with several.
+        """
         if self._closed:
             raise EngineError("the engine is closed: open it again")
         loop = asyncio.get_running_loop()
@@ -63,7 +71,7 @@ class Replicas:
         if pool is None:
             pool = self._of_loop[loop] = _Pool(self._urls, self._key)
         async with turn(pool.room):
-            return await pool.post(path, bodies)
+            return await pool.post(path, bodies, copy)
 
     async def let_go(self) -> None:
         """Close the connections of this event loop, which may be asked again."""
@@ -93,18 +101,27 @@ class _Pool:
         ]
         self.room = asyncio.Semaphore(REQUESTS_AT_ONCE * len(urls))
 
-    async def post(self, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
+    async def post(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], copy: int | None
+    ) -> list[Any]:
         from openai import APIConnectionError, APIStatusError, OpenAIError
 
+        headers = {} if copy is None else {"X-data-parallel-rank": str(copy)}
         tried: list[Replica] = []
         while True:
             replica = self.next_of([each for each in self.replicas if each not in tried])
             tried.append(replica)
             replica.under_way += len(bodies)
             try:
-                return await _all(
-                    [replica.client.post(path, body=dict(b), cast_to=object) for b in bodies]
+                replies = await _all(
+                    [
+                        replica.client.post(
+                            path, body=dict(body), cast_to=bytes, options={"headers": headers}
+                        )
+                        for body in bodies
+                    ]
                 )
+                return [_decoded(reply) for reply in replies]
             except APIConnectionError as error:  # a time limit is one, too
                 replica.dead_until = time.monotonic() + LEFT_OUT_S
                 if len(tried) == len(self.replicas):
@@ -126,6 +143,17 @@ class _Pool:
     async def aclose(self) -> None:
         for replica in self.replicas:
             await replica.client.close()
+
+
+def _decoded(reply: bytes) -> Any:
+    """The JSON of a reply, else None, which nobody can read as one.
+
+    Log-probabilities make up to a megabyte of it, for which json takes nearly twice as long.
+    """
+    try:
+        return from_json(reply, cache_strings="keys")
+    except ValueError:
+        return None
 
 
 async def _all(requests: Sequence[Awaitable[Any]]) -> list[Any]:
@@ -155,7 +183,7 @@ def _refused(replica: Replica, error: Exception, api_key: str) -> EngineError:
 
 
 _ADVICE = {
-    "greater than max allowed": "; start vLLM with --max-logprobs 21",
+    "greater than max allowed": f"; start vLLM with {LOGPROBS_FLAG}",
     "At most": "; start vLLM with a larger --limit-mm-per-prompt",
     "maximum context length": "; start vLLM with a larger --max-model-len, or send smaller images",
 }

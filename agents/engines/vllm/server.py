@@ -1,6 +1,7 @@
 """What vLLM servers say of themselves: the model, where it lies, how long its context is."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,7 @@ KEY_VARIABLE = "VLLM_API_KEY"
 """Environment variable with the key that the servers ask for, as vLLM itself reads it."""
 _NO_KEY = "no-key-needed"
 _LOOK_TIMEOUT_S = 30.0
+_ENGINE = re.compile(r'^vllm:num_requests_running\{.*engine="(\d+)"', re.MULTILINE)
 
 
 class Served(NamedTuple):
@@ -30,6 +32,8 @@ class Served(NamedTuple):
     """Its folder on the server, or its hub id."""
     context: int | None
     """Longest prompt and completion together, in tokens."""
+    engines: int
+    """Copies of the model behind each address (`--data-parallel-size`)."""
     scores_tokens: bool
     """Whether it scores given tokens (`--enable-scale-out`), and not only texts."""
     lock_step: bool
@@ -42,7 +46,7 @@ class Served(NamedTuple):
         return path if path.is_absolute() and path.is_dir() else None
 
 
-_Found = tuple[str, str, int | None, bool, bool]
+_Found = tuple[str, str, int | None, int, bool, bool]
 """What one server says: the fields of `Served` behind its addresses."""
 
 
@@ -83,6 +87,7 @@ def _look(url: str, wanted: str | None) -> _Found:
             listed: Any = client.get("/v1/models", cast_to=object)
             models = {str(each["id"]): each for each in listed["data"]}
             name = _chosen(models, wanted, url)
+            engines = _engines(client)
             scores_tokens = _offers(client, GENERATE)
             lock_step = scores_tokens and _has_plugin(client, name)
     except APIStatusError as error:
@@ -102,7 +107,7 @@ def _look(url: str, wanted: str | None) -> _Found:
     told = models[name]
     context = told.get("max_model_len")
     length = context if isinstance(context, int) else None
-    return name, str(told.get("root") or name), length, scores_tokens, lock_step
+    return name, str(told.get("root") or name), length, engines, scores_tokens, lock_step
 
 
 def _chosen(models: Mapping[str, Any], wanted: str | None, url: str) -> str:
@@ -112,6 +117,17 @@ def _chosen(models: Mapping[str, Any], wanted: str | None, url: str) -> str:
     if name not in models:
         raise ModelSpecError(f"{place_of(url)} serves no {name!r}: {_names(models)}")
     return name
+
+
+def _engines(client: "OpenAI") -> int:
+    """How many copies of the model the server spreads requests over, of which its metrics tell."""
+    from openai import APIStatusError
+
+    try:
+        told = client.get("/metrics", cast_to=str)
+    except APIStatusError:
+        return 1
+    return max(1, len(set(_ENGINE.findall(told))))
 
 
 def _offers(client: "OpenAI", path: str) -> bool:

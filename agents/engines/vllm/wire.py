@@ -26,6 +26,8 @@ CHAT, RENDER, GENERATE = (
 """Paths on the server; the last two are there with `--enable-scale-out`."""
 ASKED_LOGPROBS = TOP_K + 1
 """The sampled token comes first, wherever it ranks: for the 20 likeliest, 21 have to be asked."""
+LOGPROBS_FLAG = f"--max-logprobs {ASKED_LOGPROBS}"
+"""What lets a server tell so many."""
 _NEVER = -9999.0
 """vLLM's log-probability of a token that was masked."""
 _SPECIAL = re.compile(r"<(?=\|)")
@@ -247,7 +249,7 @@ def _token_confidence(logprobs: Sequence[float]) -> float:
     if len(best) < TOP_K:
         raise EngineError(
             f"the server tells {len(best)} log-probabilities of a token where {TOP_K} are needed: "
-            f"start vLLM with --max-logprobs {ASKED_LOGPROBS}"
+            f"start vLLM with {LOGPROBS_FLAG}"
         )
     if best[-1] <= _NEVER:
         raise EngineError(

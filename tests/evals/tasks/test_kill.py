@@ -1,12 +1,12 @@
 """A run killed with SIGKILL wherever it is, and resumed: nothing lost, nothing done twice."""
 
-import os
+import multiprocessing
 import random
-import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,36 @@ from inspect_ai import score
 from inspect_ai.log import EvalSample, list_eval_logs, read_eval_log
 from inspect_ai.log._recorders.buffer.database import SampleBufferDatabase
 
+from catts import cli
 from catts.evals.tasks.logs import read_log
 from catts.evals.tasks.scorers import strict
 
-LIMIT, EPOCHS = 10, 2
+LIMIT, EPOCHS = 6, 2
 COMMAND = [
-    sys.executable, "-m", "catts.cli", "eval", "embedded", "--limit", str(LIMIT), "--epochs",
-    str(EPOCHS), "--samples", "1", "--routing", "parallel", "--max-samples", "2", "--json",
+    "eval", "embedded", "--limit", str(LIMIT), "--epochs", str(EPOCHS), "--samples", "1",
+    "--routing", "parallel", "--max-samples", "2", "--json", "--log-dir",
 ]  # fmt: skip
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Whose children have imported everything when they start: that takes longer than a run here."""
+PROCESSES.set_forkserver_preload(
+    ["catts.cli", "catts.evals.tasks.running", "catts.agents.engines.transformers_engine",
+     "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl"]
+)  # fmt: skip
+BEAT_S = 0.2
+
+
+def started(folder: Path) -> BaseProcess:
+    """`catts eval` in a process of its own, to begin or to go on."""
+    run = PROCESSES.Process(target=cli.main, args=([*COMMAND, str(folder)],))
+    run.start()
+    return run
+
+
+def ended(folder: Path) -> None:
+    """`catts eval` to its end."""
+    run = started(folder)
+    run.join()
+    assert run.exitcode == 0
 
 
 def written(folder: Path) -> dict[tuple[str, int], EvalSample]:
@@ -41,19 +63,16 @@ def written(folder: Path) -> dict[tuple[str, int], EvalSample]:
 def killed_run(folder: Path, rng: random.Random) -> None:
     """Start or go on, and kill once up to four more samples are written."""
     enough = min(len(written(folder)) + rng.randint(0, 4), LIMIT * EPOCHS - 1)
-    run = subprocess.Popen(
-        [*COMMAND, "--log-dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    started = time.monotonic()
-    while run.poll() is None and time.monotonic() - started < 200:
+    run = started(folder)
+    begun = time.monotonic()
+    while run.is_alive() and time.monotonic() - begun < 200:
         with suppress(FileNotFoundError):  # a log that the run takes away as it is listed here
             if len(written(folder)) >= max(enough, 1):
                 break
-        time.sleep(0.05)
+        time.sleep(BEAT_S)
     time.sleep(rng.random())
-    with suppress(ProcessLookupError):  # it has just ended by itself
-        os.kill(run.pid, signal.SIGKILL)
-    run.wait()
+    run.kill()
+    run.join()
 
 
 @pytest.mark.slow
@@ -70,8 +89,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, request: pytest.Fixtu
         for key, sample in written(folder).items():
             assert known.setdefault(key, sample.uuid) == sample.uuid, f"{key} was asked again"
     for folder, known in kept.items():
-        ended = subprocess.run([*COMMAND, "--log-dir", str(folder)], capture_output=True)
-        assert ended.returncode == 0, ended.stderr.decode()[-2000:]
+        ended(folder)
         after = written(folder)
         assert len(after) == LIMIT * EPOCHS
         assert all(sample.error is None and sample.scores for sample in after.values())
@@ -87,24 +105,24 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, request: pytest.Fixtu
 @pytest.mark.models
 @pytest.mark.timeout(600)
 def test_what_only_the_buffer_held_comes_back_whole(tmp_path: Path) -> None:
-    """The log is written every tenth sample here: a kill leaves some in Inspect's buffer alone."""
+    """The log is written every sixth sample here: a kill leaves some in Inspect's buffer alone."""
     command = [sys.executable, "-c", (
         "import sys; from catts import cli; from catts.evals.tasks import running; "
         "running.BUFFERED = 2; cli.main(sys.argv[1:])"
-    ), *COMMAND[3:], "--log-dir", str(tmp_path)]  # fmt: skip
+    ), *COMMAND, str(tmp_path)]  # fmt: skip
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     started = time.monotonic()
     while run.poll() is None and time.monotonic() - started < 200:
         with suppress(FileNotFoundError):
             if len(buffered(tmp_path)) >= 3:
                 break
-        time.sleep(0.05)
-    os.kill(run.pid, signal.SIGKILL)
+        time.sleep(BEAT_S)
+    run.kill()
     run.wait()
     ended_before = set(buffered(tmp_path))
     assert len(ended_before - set(written(tmp_path))) >= 2
-    ended = subprocess.run(command, capture_output=True)
-    assert ended.returncode == 0, ended.stderr.decode()[-2000:]
+    again = subprocess.run(command, capture_output=True)
+    assert again.returncode == 0, again.stderr.decode()[-2000:]
     after = written(tmp_path)
     assert len(after) == LIMIT * EPOCHS
     for key, sample in after.items():
@@ -129,12 +147,10 @@ def buffered(folder: Path) -> list[tuple[str, int]]:
 @pytest.mark.models
 @pytest.mark.slow
 def test_a_log_that_was_cut_off_is_put_aside(tmp_path: Path) -> None:
-    first = subprocess.run([*COMMAND, "--log-dir", str(tmp_path)], capture_output=True)
-    assert first.returncode == 0, first.stderr.decode()[-2000:]
+    ended(tmp_path)
     (log,) = tmp_path.glob("*.eval")
     torn = log.with_name(f"{log.stem}-recovered.eval")
     torn.write_bytes(log.read_bytes()[:5000])
-    again = subprocess.run([*COMMAND, "--log-dir", str(tmp_path)], capture_output=True)
-    assert again.returncode == 0, again.stderr.decode()[-2000:]
+    ended(tmp_path)
     assert list(tmp_path.glob("*.eval")) == [log]
     assert torn.with_suffix(".eval.torn").is_file()

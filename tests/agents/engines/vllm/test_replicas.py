@@ -26,6 +26,15 @@ async def test_the_key_and_the_body_are_sent(standin) -> None:
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
+async def test_requests_that_have_to_meet_name_the_copy_of_the_model(standin) -> None:
+    standin.says({})
+    sender = Replicas([standin.url], KEY)
+    await sender.post_together("/x", [{}, {}], 3)
+    await sender.post("/x", {})
+    told = [request.headers.get("x-data-parallel-rank") for request in standin.requests]
+    assert told == ["3", "3", None]
+
+
 async def test_a_dead_replica_is_left_out_and_tried_again(
     standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,46 @@
+"""What is read out of a server's description of itself."""
+
+import pytest
+
+from catts.agents.engines.vllm.address import read_address
+from catts.agents.engines.vllm.server import look_at
+from catts.errors import ModelSpecError
+
+
+def lists(*names: str) -> dict[str, object]:
+    return {
+        "data": [{"id": name, "root": f"/models/{name}", "max_model_len": 64} for name in names]
+    }
+
+
+def running(*engines: int) -> str:
+    line = 'vllm:num_requests_running{{engine="{}",model_name="m"}} 0.0'
+    other = 'vllm:num_requests_waiting{engine="9",model_name="m"} 0.0'
+    return "\n".join(["# TYPE vllm:num_requests_running gauge", *map(line.format, engines), other])
+
+
+@pytest.fixture
+def server(standin):
+    """A server of one model without --enable-scale-out."""
+    standin.pages["/v1/models"] = lists("m")
+    standin.says({"error": {"message": "Not Found"}}, 404)
+    return standin
+
+
+@pytest.mark.parametrize(
+    ("metrics", "engines"), [(None, 1), (running(0), 1), (running(0, 1, 2), 3)]
+)
+def test_copies_of_the_model_are_counted(server, metrics: str | None, engines: int) -> None:
+    if metrics is not None:
+        server.pages["/metrics"] = metrics
+    served = look_at(read_address(f"vllm:{server.url}/v1"))
+    assert (served.model, served.root, served.context) == ("m", "/models/m", 64)
+    assert served.engines == engines
+    assert not served.scores_tokens and not served.lock_step
+
+
+def test_several_models_have_to_be_told_apart(server) -> None:
+    server.pages["/v1/models"] = lists("a", "b")
+    with pytest.raises(ModelSpecError, match="add #NAME, one of a, b"):
+        look_at(read_address(f"vllm:{server.url}"))
+    assert look_at(read_address(f"vllm:{server.url}#b")).model == "b"
