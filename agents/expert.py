@@ -65,7 +65,7 @@ class Expert(Protocol):
 
     @property
     def name(self) -> str:
-        """A short name for people, such as `embedded-expert` or `google_genai:gemini-3-pro`."""
+        """A short name for people, such as `embedded-expert` or `google_genai:gemini-2.5-pro`."""
 
     @property
     def fingerprint(self) -> str:

@@ -1,9 +1,9 @@
 """What `--expert` may say, and the models it stands for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.rate_limiters import BaseRateLimiter
@@ -13,13 +13,13 @@ from catts.agents.addresses import place_of
 from catts.agents.base_spec import check_local, load_engine, runs_here
 from catts.agents.expert import Expert
 from catts.agents.experts.chat_model import EngineChatModel
-from catts.agents.experts.limits import Gates, Limits, read_limits
+from catts.agents.experts.limits import Gates, Limits, OwnAndShared, read_limits
 from catts.agents.experts.panel import ExpertPanel
 from catts.agents.experts.prices import read_prices
 from catts.agents.experts.providers import OWN_FORMAT, provider_model, server_model
 from catts.agents.experts.requests import ATTEMPTS
 from catts.agents.experts.roles import ROLE_TIMEOUT, ChatExpert
-from catts.agents.keys import names_a_key
+from catts.agents.keys import named_keys
 from catts.agents.protocol import Engine
 from catts.arguments import check_types
 from catts.errors import ModelSpecError
@@ -34,15 +34,15 @@ ExpertSpec: TypeAlias = str | Path | InstanceOf[BaseChatModel] | Expert
 
 - `embedded`: the expert model that the package ships;
 - `base`: the base model is its own expert;
-- `provider:model`, as LangChain's `init_chat_model` takes it: `google_genai:gemini-3-pro`;
+- `provider:model`, as LangChain's `init_chat_model` takes it: `google_genai:gemini-2.5-pro`;
 - the folder of a checkpoint, or a hub id `org/name`, run by the transformers engine;
 - with an address: the name of a model on an OpenAI-compatible server.
 """
 
 
-LimitsSpec: TypeAlias = Limits | Mapping[Role, Limits] | str
-"""`Limits` that the roles share, or a mapping that gives each its own; or both as a text, such as
-`dollars=2,requests_per_minute=60` or `voter.calls=100`."""
+LimitsSpec: TypeAlias = Limits | OwnAndShared | str
+"""`Limits` that the roles share; or a mapping of roles to their own, and of `shared` to those that
+they share; or a text, such as `dollars=2,requests_per_minute=60,voter.calls=100`."""
 
 
 def resolve_expert(
@@ -159,8 +159,10 @@ def check_expert(
         read_limits(limits)
     if prices is not None:
         read_prices(prices)
-    if key := next((name for name in settings or () if names_a_key(name)), None):
+    if key := next(named_keys(settings or {}), None):
         raise ModelSpecError(f"{key} is a key: give it as api_key, or in its environment variable")
+    if "max_retries" in (settings or {}):
+        raise ModelSpecError("max_retries is no setting here: give attempts as a limit")
     specs = tuple(spec.values()) if isinstance(spec, Mapping) else (spec,)
     named = [each for each in specs if isinstance(each, (str, Path))]
     remote = [each for each in named if not runs_here(each, url)]
@@ -171,6 +173,7 @@ def check_expert(
         ("rate limiter", rate_limiter, remote),
         ("settings", settings, remote),
         ("limits", limits, [*named, *chats]),
+        ("table of prices", prices, [*remote, *chats]),
         ("time limit", timeout, [*named, *chats]),
         ("limit on its tokens", max_tokens, named),
     ):
@@ -178,7 +181,7 @@ def check_expert(
             names = ", ".join(dict.fromkeys(map(_name, specs)))
             raise ModelSpecError(
                 f"the expert {names} takes no {what}: leave it out, or name "
-                + ("a remote model" if taken_by is remote else "a model instead of an object")
+                + ("a model instead of an object" if not named else "a remote model")
             )
     for each in named:
         if runs_here(each, url):
@@ -202,13 +205,18 @@ class _Resolver:
         made: dict[object, Expert] = {}
         for spec in specs.values():
             if _key(spec) not in made:
-                made[_key(spec)] = self.expert(spec)
+                roles = [role for role, other in specs.items() if _key(other) == _key(spec)]
+                made[_key(spec)] = self._serving(roles).expert(spec)
         return ExpertPanel(
             planner=made[_key(specs["planner"])],
             voter=made[_key(specs["voter"])],
             critic=made[_key(specs["critic"])],
             owned=[expert for expert in made.values() if expert not in specs.values()],
         )
+
+    def _serving(self, roles: Collection[Role]) -> Self:
+        gates = self.kept_to["limits"].only(roles)
+        return replace(self, kept_to={**self.kept_to, "limits": gates})
 
     def expert(self, spec: ExpertSpec) -> Expert:
         if isinstance(spec, BaseChatModel):
@@ -227,7 +235,7 @@ class _Resolver:
         if self.url is None and not (provider and colon and model):
             raise ModelSpecError(
                 f"{spec!r} names no expert: give embedded, base, provider:model such as "
-                "google_genai:gemini-3-pro, the folder of a checkpoint, or an address as well"
+                "google_genai:gemini-2.5-pro, the folder of a checkpoint, or an address as well"
             )
         if self.url is None or provider in OWN_FORMAT:
             chat, priced_as = provider_model(provider, model, url=self.url, **self.remote), spec
@@ -256,9 +264,12 @@ class _Resolver:
         return self._of_engine(self.base_engine, owned=False)
 
     def _of_engine(self, engine: "TransformersEngine | VLLMEngine", *, owned: bool) -> Expert:
+        from catts.agents.engines.vllm.engine import VLLMEngine
+
         return ChatExpert.single(
             EngineChatModel(
                 engine=engine,
+                remote=isinstance(engine, VLLMEngine),
                 max_new_tokens=self.local_max_tokens or engine.card.max_new_tokens,
             ),
             prompts=engine.prompts,

@@ -47,6 +47,16 @@ def names_a_key(name: object, where: str = "") -> bool:
     )
 
 
+def named_keys(settings: Mapping[str, Any], where: str = "", *, depth: int = 0) -> Iterator[str]:
+    """Names of settings that hold a key, however deep; headers and queries are looked into."""
+    for name, value in settings.items():
+        if names_a_key(name, where):
+            yield str(name)
+        elif depth < _DEEPEST:
+            inner = [held for held in _inside(value) if held[0]]
+            yield from named_keys(dict(inner), str(name), depth=depth + 1)
+
+
 def keys_of(model: BaseChatModel) -> frozenset[str]:
     """The keys in the settings of `model`, however deep, and in its environment variables."""
     settings = vars(model) | (model.model_extra or {})

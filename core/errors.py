@@ -59,7 +59,8 @@ class RoleError(CattsError):
     `cause` is the name of the error's type for people and traces; `usage` is what the failed
     attempts cost (a `catts.agents.protocol.Usage`, or None when nothing was sent); `transient` is
     whether asking again may help, as after a rate limit, a lost connection or a time limit;
-    `retry_after` is for how many seconds the provider asked not to, None where it did not say.
+    `retry_after` is for how many seconds the provider asked not to, None where it did not say;
+    `attempts` is how often the request was sent that failed last.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class RoleError(CattsError):
         self.usage = usage
         self.transient = transient
         self.retry_after = retry_after
+        self.attempts = 1
 
 
 class ContextMismatchError(CattsError):

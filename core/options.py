@@ -22,7 +22,7 @@ ExpertName = Annotated[
     typer.Option(
         "--expert",
         help="Expert: embedded, base (the base model itself), provider:model such as "
-        "google_genai:gemini-3-pro, a checkpoint's folder, or a hub id.",
+        "google_genai:gemini-2.5-pro, a checkpoint's folder, or a hub id.",
     ),
 ]
 ExpertUrl = Annotated[
@@ -41,12 +41,12 @@ ExpertLimits = Annotated[
     typer.Option(
         help="Limits of the expert's roles: timeout, attempts, at_once, requests_per_minute, and "
         "the budgets calls, tokens and dollars, after which the graph goes on without them. Shared "
-        "by the roles (dollars=2,at_once=4) or a role's own (voter.calls=100)."
+        "by the roles (dollars=2,at_once=4), beside them a role's own (voter.calls=100)."
     ),
 ]
 ExpertCache = Annotated[
     str | None,
-    typer.Option(help="File that keeps the expert's replies, so that none is paid for twice."),
+    typer.Option(help="File that keeps the expert's replies, for when it is asked the same again."),
 ]
 PriceTable = Annotated[
     str | None,

@@ -48,9 +48,16 @@ class Store:
             ) from error
 
     def get(self, key: str, record: type[_Record]) -> _Record | None:
-        """What is stored under `key` as a `record`; None when nothing of that form is."""
-        with self._lock:
-            row = self._file.execute("SELECT value FROM said WHERE key = ?", (key,)).fetchone()
+        """What is stored under `key` as a `record`; None when nothing of that form is.
+
+        Raises:
+            StoreError: the file is damaged, locked for long, or gone.
+        """
+        try:
+            with self._lock:
+                row = self._file.execute("SELECT value FROM said WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read {self._path}: {error}; choose another file") from error
         if row is None:
             return None
         try:

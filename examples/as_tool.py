@@ -1,6 +1,6 @@
 """CA-TTS as a tool of an agent: `python examples/as_tool.py FOLDER "REQUEST" PROVIDER:MODEL`.
 
-The agent's own model is any chat model that calls tools, such as `google_genai:gemini-3-pro`; the
+The agent's own model is any chat model that calls tools, such as `google_genai:gemini-2.5-pro`; the
 images are answered by CA-TTS, from the folder and from nowhere else.
 """
 

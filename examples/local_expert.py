@@ -2,7 +2,7 @@
 
 EXPERT is the folder of a local checkpoint (Qwen2.5-VL, Qwen3-VL, ...), `provider:model`, `base`
 (the base model is its own expert) or `embedded`. For one expert a role, give `resolve_expert` a
-mapping: `{"planner": "base", "voter": "./qwen", "critic": "google_genai:gemini-3-pro"}`.
+mapping: `{"planner": "base", "voter": "./qwen", "critic": "google_genai:gemini-2.5-pro"}`.
 """
 
 import asyncio

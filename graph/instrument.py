@@ -147,14 +147,15 @@ def _pause(state: RetryCallState) -> float:
 def _transient(error: BaseException) -> bool:
     """Whether trying again may help: a connection failed, here or as the cause, or a role says so.
 
-    A node that used up its own time limit is not tried again: the limit bounds the run's time.
+    A node that used up its own time limit is not tried again: the limit bounds the run's time. Nor
+    is one whose role has sent its request as often as it may.
     """
     link: BaseException | None = error
     while link is not None and not isinstance(link, NodeTimeoutError):
         if isinstance(link, (ConnectionError, TimeoutError)):
             return True
-        if isinstance(link, RoleError) and link.transient:
-            return True
+        if isinstance(link, RoleError) and (link.transient or link.attempts > 1):
+            return link.attempts == 1
         link = link.__cause__
     return False
 

@@ -89,8 +89,9 @@ async def open_context(
             them, such as `{"thinking_budget": 1024}` or `{"safety_settings": {...}}`.
         expert_limits: time, attempts, pace and budgets of the expert's roles; see
             `catts.agents.experts.limits.Limits`. A text such as `dollars=2,voter.calls=100` does.
-        expert_cache: a file that keeps the expert's replies: asked the same by the same models,
-            settings and prompts, about the same pictures, it says the same and costs nothing.
+        expert_cache: a file that keeps the expert's replies: the same models with the same settings
+            and prompts, asked the same about the same pictures and candidates (their counts and
+            confidences included), say the same, and that costs nothing.
         prices: a table like `prices.toml` beside `catts.agents.experts.prices`, in its place.
         device: torch device of the models loaded here; by default `cuda` where there is one. `auto`
             spreads them over all GPUs, memory and disk.
@@ -159,7 +160,7 @@ async def open_context(
             )
             if found is not expert:
                 loaded.push_async_callback(found.aclose)
-            return found if cache is None else StoredExpert(found, cache, free=True)
+            return found if cache is None else StoredExpert(found, cache, cache=True)
 
         # a remote expert first: what is wrong with it is told before minutes of loading
         panel = None if local else await find_expert(None)

@@ -53,6 +53,8 @@ class EngineChatModel(BaseChatModel):
     temperature: float = Field(default=0.0, ge=0)
     """0 is greedy decoding."""
     seed: int = Field(default=0, ge=0)
+    remote: bool = Field(default=False, exclude=True)
+    """Whether the engine only speaks to a server: what fails there may pass."""
 
     @property
     def _llm_type(self) -> str:

@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import Field, ValidationError
 
+from catts.agents.experts.prices import Price, priced
 from catts.agents.protocol import Usage
 from catts.agents.waiting import idle, turn
 from catts.errors import InputError, RoleError
@@ -21,8 +23,10 @@ class Limits(Record):
 
     A budget counts from when the expert is made, over all questions, requests sent a second time
     included. When it is spent, the role fails with cause `BudgetSpent`, which the trace names, and
-    the graph goes on without it. `calls` is never exceeded; what requests cost is known when they
-    end, so `tokens` and `dollars` may be, by those that are under way.
+    the graph goes on without it. No more than `calls` are sent, beside what a client of the model's
+    own sends again by itself. What requests cost is known when they end, so `tokens` and `dollars`
+    may be exceeded by those that are under way; one whose cost nobody tells, such as one that was
+    cut off, counts as the costliest so far, and the first of all as `UNTOLD`.
     """
 
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -44,12 +48,17 @@ class Limits(Record):
 
 
 NO_LIMITS = Limits()
+UNTOLD = Usage(completion_tokens=8192)
+"""What a request counts as whose cost nobody tells, before any other has told its own."""
 
 
 class Gate:
-    """Lets requests pass that keep to the limits; serves any number of event loops."""
+    """Lets requests pass that keep to the limits; serves any number of event loops.
 
-    def __init__(self, limits: Limits = NO_LIMITS) -> None:
+    Places (`at_once`) are of each event loop; pace and budgets are of all.
+    """
+
+    def __init__(self, limits: Limits) -> None:
         """Hold requests to `limits`."""
         self.limits = limits
         self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
@@ -64,34 +73,11 @@ class Gate:
             self._pace.available_tokens = 1.0  # the first request need not wait
         self._lock = threading.Lock()
         self._begun = 0
-        self._spent = Usage()
-
-    @property
-    def spent(self) -> Usage:
-        """What the requests so far have cost."""
-        return self._spent
+        self._spent = self._costliest = Usage()
 
     @asynccontextmanager
-    async def request(self, role: Role) -> AsyncIterator[None]:
-        """Surrounds one request.
-
-        Raises:
-            RoleError: the budget is spent, with cause `BudgetSpent`; nothing was sent.
-        """
-        async with self._place():
-            if self._pace is not None:
-                self._take(role, 0)
-                await idle(self._pace.aacquire())
-            self._take(role, 1)  # only now: what others cost that were under way may be known
-            yield
-
-    def charge(self, usage: Usage) -> None:
-        """Count what a request has cost."""
-        with self._lock:
-            self._spent += usage
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def place(self) -> AsyncIterator[None]:
+        """One of the places of requests that may be under way."""
         if self.limits.at_once is None:
             yield
             return
@@ -102,7 +88,17 @@ class Gate:
         async with turn(room):
             yield
 
-    def _take(self, role: Role, requests: int) -> None:
+    async def pace(self) -> None:
+        """Wait until the next request may be sent."""
+        if self._pace is not None:
+            await idle(self._pace.aacquire())
+
+    def take(self, role: Role, requests: int) -> None:
+        """Count requests that are about to be sent; 0 only looks whether one may be.
+
+        Raises:
+            RoleError: the budget is spent, with cause `BudgetSpent`.
+        """
         with self._lock:
             tokens = self._spent.prompt_tokens + self._spent.completion_tokens
             for name, spent, most in (
@@ -118,33 +114,106 @@ class Gate:
                     )
             self._begun += requests
 
+    def charge(self, usage: Usage | None, price: Price | None) -> None:
+        """Count what a request has cost; None where nobody tells."""
+        with self._lock:
+            if usage is None:
+                usage = self._costliest if self._costliest.calls else priced(UNTOLD, price)
+            elif _size(usage) > _size(self._costliest):
+                self._costliest = usage
+            self._spent += usage
+
+
+def _size(usage: Usage) -> tuple[float, int]:
+    return usage.dollars, usage.prompt_tokens + usage.completion_tokens
+
+
+class RoleGate:
+    """What a role's requests have to pass: its own limits, and those that the roles share."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        """Hold requests to the limits of all `gates`, of which the first counts before the next."""
+        self._gates = tuple(gates)
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for one request."""
+        return next((g.limits.timeout for g in self._gates if g.limits.timeout is not None), None)
+
+    @property
+    def attempts(self) -> int | None:
+        """How often a request is sent."""
+        return next((g.limits.attempts for g in self._gates if g.limits.attempts is not None), None)
+
+    @property
+    def in_dollars(self) -> bool:
+        """Whether there is a budget in dollars."""
+        return any(gate.limits.dollars is not None for gate in self._gates)
+
+    @asynccontextmanager
+    async def request(self, role: Role) -> AsyncIterator[None]:
+        """Surrounds one request.
+
+        Raises:
+            RoleError: a budget is spent, with cause `BudgetSpent`; nothing was sent.
+        """
+        async with AsyncExitStack() as places:
+            for gate in self._gates:
+                await places.enter_async_context(gate.place())
+            for gate in self._gates:
+                gate.take(role, 0)
+            for gate in self._gates:
+                await gate.pace()
+            for requests in (0, 1):  # of none, where another has no more
+                for gate in self._gates:
+                    gate.take(role, requests)
+            yield
+
+    def charge(self, usage: Usage | None, price: Price | None) -> None:
+        """Count what a request has cost; None where nobody tells."""
+        for gate in self._gates:
+            gate.charge(usage, price)
+
+
+Shared = Literal["shared"]
+OwnAndShared = Mapping[Role | Shared, Limits]
+"""Role to its own limits, and what the roles share as `shared`."""
+
 
 class Gates:
-    """A gate for each role: one for all where they share their limits, else one each."""
+    """The roles' gates: the limits that they share are one, whoever asks."""
 
-    def __init__(self, limits: Limits | Mapping[Role, Limits] | None = None) -> None:
-        """One `Limits` is shared by the roles; in a mapping each has its own, or none."""
-        if isinstance(limits, Mapping):
-            self._of = {role: Gate(limits.get(role, NO_LIMITS)) for role in ROLES}
-        else:
-            self._of = dict.fromkeys(ROLES, Gate(limits or NO_LIMITS))
+    def __init__(self, limits: Limits | OwnAndShared | None = None) -> None:
+        """One `Limits` is shared by the roles; a mapping gives roles their own, and shared ones."""
+        given = limits if isinstance(limits, Mapping) else {"shared": limits or NO_LIMITS}
+        shared = Gate(given.get("shared", NO_LIMITS))
+        self._of = {
+            role: RoleGate((Gate(given[role]), shared) if role in given else (shared,))
+            for role in ROLES
+        }
 
-    def of(self, role: Role) -> Gate:
+    def of(self, role: Role) -> RoleGate:
         """The role's."""
         return self._of[role]
 
+    def only(self, roles: Collection[Role]) -> "Gates":
+        """The same gates for an expert that is asked in these roles alone."""
+        some = Gates()
+        some._of |= {role: self._of[role] for role in roles}
+        return some
 
-def read_limits(text: str) -> Limits | dict[Role, Limits]:
-    """Limits from a text such as `dollars=2,requests_per_minute=60` or `voter.calls=100`.
 
-    A limit without a role's name is shared by the three roles. Where a role is named, each has
-    limits of its own: those that name it, and for what these do not say those that name none.
+def read_limits(text: str) -> dict[Role | Shared, Limits]:
+    """Limits from a text such as `dollars=2,requests_per_minute=60,voter.calls=100`.
+
+    A limit without a role's name is shared by the three roles; one with it is the role's own, and
+    holds beside the shared ones.
 
     Raises:
-        InputError: a part is no `NAME=NUMBER`, or there is no such limit or role.
+        InputError: a part is no `NAME=NUMBER`, or there is no such limit or role, or it is given
+            twice.
     """
-    shared: dict[str, str] = {}
-    own: dict[Role, dict[str, str]] = {}
+    given: dict[Role | Shared, dict[str, str]] = {}
     for part in text.split(","):
         name, equals, number = part.strip().partition("=")
         named, dot, limit = name.rpartition(".")
@@ -154,10 +223,11 @@ def read_limits(text: str) -> Limits | dict[Role, Limits]:
                 f"{part.strip()!r} is no limit: give NAME=NUMBER or ROLE.NAME=NUMBER, such as "
                 "dollars=2 or voter.calls=100"
             )
-        (shared if role is None else own.setdefault(role, {}))[limit] = number
-    if not own:
-        return _limits(shared)
-    return {role: _limits(shared | own.get(role, {})) for role in ROLES}
+        own = given.setdefault(role or "shared", {})
+        if limit in own:
+            raise InputError(f"{name} is given twice: give it once")
+        own[limit] = number
+    return {whose: _limits(own) for whose, own in given.items()}
 
 
 def _limits(given: Mapping[str, str]) -> Limits:

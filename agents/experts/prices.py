@@ -13,7 +13,7 @@ from catts.errors import InputError
 from catts.records import Record, first_problem
 
 _MILLION = 1e6
-_VERSION = re.compile(r"-(?:latest|\d[\d-]*)")
+_VERSION = re.compile(r"-(?:latest|preview(?:-[\d-]+)?|\d{3,}[\d-]*)|@\d+")
 """What providers put behind a model's name for one version of it."""
 
 
@@ -41,16 +41,12 @@ class Prices(Record):
 
     def of(self, model: str) -> Price | None:
         """The price of `model`, its versions (`-latest`, `-2025-08-07`, `-001`) counted as it."""
-        if model in self.prices:
-            return self.prices[model]
-        return next(
-            (
-                price
-                for name, price in self.prices.items()
-                if model.startswith(name) and _VERSION.fullmatch(model[len(name) :])
-            ),
-            None,
-        )
+        asked = model.replace(":models/", ":", 1)  # as Google's own lists spell it
+        if asked in self.prices:
+            return self.prices[asked]
+        of = [name for name in self.prices if asked.startswith(name)]
+        versions = [name for name in of if _VERSION.fullmatch(asked[len(name) :])]
+        return self.prices[max(versions, key=len)] if versions else None
 
 
 def priced(usage: Usage, price: Price | None) -> Usage:

@@ -10,9 +10,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import SecretStr, ValidationError
 
 from catts.agents.addresses import split_url
-from catts.agents.experts.client_logs import keep_out_of_logs
 from catts.agents.failures import clean
-from catts.agents.keys import keys_of
 from catts.errors import ModelSpecError
 
 PROVIDER_MAX_TOKENS = 8192
@@ -88,8 +86,9 @@ def server_model(
     """`model` on an OpenAI-compatible server (vLLM, llama.cpp, Ollama, ...) at `url`.
 
     Greedy, so that a server's replies repeat as a local model's do. The key is `api_key`, else
-    OPENAI_API_KEY, else a placeholder: most local servers ask for none. A reply has at most
-    `max_tokens` tokens, by default `SERVER_MAX_TOKENS`. `rate_limiter` is asked before a request.
+    VLLM_API_KEY, else OPENAI_API_KEY, else a placeholder: most local servers ask for none. A reply
+    has at most `max_tokens` tokens, by default `SERVER_MAX_TOKENS`. `rate_limiter` is asked before
+    a request.
     `settings` are more of what `langchain_openai.ChatOpenAI` takes.
 
     Raises:
@@ -97,11 +96,16 @@ def server_model(
     """
     given: dict[str, Any] = {
         "base_url": split_url(url).geturl(),
-        "api_key": api_key or SecretStr(os.environ.get("OPENAI_API_KEY") or _NO_KEY),
+        "api_key": api_key or SecretStr(_server_key()),
         "temperature": 0,
         **(settings or {}),
     }
     return _init(model, "openai", model, given, max_tokens or SERVER_MAX_TOKENS, rate_limiter)
+
+
+def _server_key() -> str:
+    found = (os.environ.get(name) for name in ("VLLM_API_KEY", "OPENAI_API_KEY"))
+    return next(filter(None, found), _NO_KEY)
 
 
 def _init(
@@ -120,7 +124,8 @@ def _init(
     if rate_limiter is not None:
         settings["rate_limiter"] = rate_limiter
     if provider in _HEADERS:
-        settings[_HEADERS[provider]] = {"Connection": "close"}
+        name = _HEADERS[provider]
+        settings[name] = {"Connection": "close", **(settings.get(name) or {})}
     try:
         chat: BaseChatModel = init_chat_model(model, model_provider=provider, **settings)
     except ImportError as error:
@@ -130,7 +135,6 @@ def _init(
     except Exception as error:  # each provider refuses its settings in its own way
         reason = _reason(error)
     else:
-        keep_out_of_logs(keys_of(chat))
         return chat
     if reason.startswith("Unsupported provider"):
         raise ModelSpecError(

@@ -16,7 +16,7 @@ from tenacity import (
 )
 
 from catts.agents.experts.chat_model import EngineChatModel
-from catts.agents.experts.limits import Gate
+from catts.agents.experts.limits import RoleGate
 from catts.agents.experts.prices import FREE, Price, priced
 from catts.agents.experts.responses import cost, refusal, reply_within
 from catts.agents.experts.schemas import held_to_schema
@@ -51,7 +51,7 @@ class RoleRequests:
         role: Role,
         model: BaseChatModel,
         *,
-        gate: Gate,
+        gate: RoleGate,
         timeout: float | None,
         attempts: int,
         price: Price | None,
@@ -101,11 +101,14 @@ class RoleRequests:
             reraise=True,
         )
         result: Any = None
+        sent = 0
         try:
             async for trial in tries:
                 with trial:
+                    sent += 1
                     result = await self._once(messages, bill)
         except _PassingError as passing:
+            passing.error.attempts = sent
             raise passing.error from None
         return result
 
@@ -136,7 +139,8 @@ class RoleRequests:
 
     def _spend(self, usage: Usage, price: Price | None, bill: Bill) -> None:
         usage = priced(usage, price)
-        self._gate.charge(usage)
+        untold = price != FREE and not usage.prompt_tokens + usage.completion_tokens
+        self._gate.charge(None if untold else usage, price)
         bill.add(usage)
 
     def _failed(self, error: Exception, *, late: bool) -> Exception:
@@ -144,7 +148,8 @@ class RoleRequests:
         if is_refusal(error):
             return self._refused(describe(error, self.model))
         # a local model that was too slow once would be so again
-        passes = is_transient(error) and not isinstance(self.model, EngineChatModel)
+        local = isinstance(self.model, EngineChatModel) and not self.model.remote
+        passes = is_transient(error) and not local
         pause = retry_after(error) if passes else None
         what = f"no reply in {self._timeout:g} s" if late else describe(error, self.model)
         if pause is not None and pause > LONGEST_PAUSE_S:

@@ -10,11 +10,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from PIL.Image import Image
 
+from catts.agents.client_logs import keep_out_of_logs
 from catts.agents.expert import Candidate, Critique, Plan, RoleResult, Vote
 from catts.agents.experts.briefing import image_blocks, list_answers, list_candidates, quoted
 from catts.agents.experts.chat_model import EngineChatModel
 from catts.agents.experts.identity import identity_of
-from catts.agents.experts.limits import Gates, Limits
+from catts.agents.experts.limits import Gates, Limits, OwnAndShared
 from catts.agents.experts.prices import FREE, Price, Prices, shipped_prices
 from catts.agents.experts.replies import (
     MAX_REPLY_CHARS,
@@ -28,6 +29,7 @@ from catts.agents.experts.requests import RoleRequests
 from catts.agents.experts.responses import was_cut
 from catts.agents.experts.schemas import SCHEMAS
 from catts.agents.failures import CHECK_THE_SERVER
+from catts.agents.keys import keys_of
 from catts.agents.spending import Bill
 from catts.errors import InputError, RoleError
 from catts.names import Role
@@ -64,7 +66,7 @@ class ChatExpert:
         name: str | None = None,
         timeout: float | Mapping[Role, float | None] | None = ROLE_TIMEOUT,
         attempts: int = 1,
-        limits: Limits | Mapping[Role, Limits] | Gates | None = None,
+        limits: Limits | OwnAndShared | Gates | None = None,
         prices: Prices | None = None,
         priced_as: str | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,
@@ -80,8 +82,9 @@ class ChatExpert:
             timeout: Seconds for one request, for all roles or for each (a role that is left out
                 has `ROLE_TIMEOUT`); None waits for ever.
             attempts: How often a request is sent whose failure may pass.
-            limits: What the roles may cost and how fast they may ask: shared by them, or in a
-                mapping each its own. What it says of timeout and attempts counts before these.
+            limits: What the roles may cost and how fast they may ask: shared by them, or a mapping
+                that gives roles limits of their own and, as `shared`, those that they share. What
+                it says of timeout and attempts counts before these.
             prices: What requests cost; by default the table that the package ships.
             priced_as: The models' name in it; by default LangChain's `provider:model`.
             on_close: Called by the first `aclose`, for what the expert owns besides its models.
@@ -99,8 +102,9 @@ class ChatExpert:
         table = prices or shipped_prices()
         self._requests: dict[Role, RoleRequests] = {}
         for role, model in self._models.items():
+            keep_out_of_logs(keys_of(model))
             gate, price = gates.of(role), _price(model, table, priced_as)
-            if price is None and gate.limits.dollars is not None:
+            if price is None and gate.in_dollars:
                 raise InputError(
                     f"the price of {priced_as or _priced_as(model)} is in no table, so it has no "
                     "budget in dollars: give a table with it (prices), or another limit"
@@ -110,8 +114,8 @@ class ChatExpert:
                 role,
                 model,
                 gate=gate,
-                timeout=gate.limits.timeout or own,
-                attempts=gate.limits.attempts or attempts,
+                timeout=gate.timeout or own,
+                attempts=gate.attempts or attempts,
                 price=price,
             )
         self._on_close = on_close
@@ -126,7 +130,7 @@ class ChatExpert:
         name: str | None = None,
         timeout: float | Mapping[Role, float | None] | None = ROLE_TIMEOUT,
         attempts: int = 1,
-        limits: Limits | Mapping[Role, Limits] | Gates | None = None,
+        limits: Limits | OwnAndShared | Gates | None = None,
         prices: Prices | None = None,
         priced_as: str | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,

@@ -1,5 +1,7 @@
 """An expert that answers from a store, and is asked only what it does not hold."""
 
+import asyncio
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -7,6 +9,7 @@ from PIL.Image import Image
 
 from catts.agents.expert import Candidate, Critique, Expert, Plan, RoleResult, Vote
 from catts.agents.protocol import Usage
+from catts.errors import StoreError
 from catts.question import Question
 from catts.store import Store, key_of
 
@@ -22,16 +25,17 @@ class StoredExpert:
     keep malformed replies and refusals as well, with each request's pictures as part of its key.)
     """
 
-    def __init__(self, expert: Expert, store: Store, *, free: bool = False) -> None:
+    def __init__(self, expert: Expert, store: Store, *, cache: bool = False) -> None:
         """Keep what `expert` says in `store`; both stay the caller's.
 
         Args:
             expert: The expert.
             store: The store.
-            free: Whether a reply out of the store counts as costing nothing; else its usage is that
-                of when it was asked for.
+            cache: Whether the store only saves money: a reply out of it costs nothing, and one that
+                cannot be read or written is passed over with a warning. Else the usage of a reply
+                is that of when it was asked for, and a store that fails ends the run.
         """
-        self._expert, self._store, self._free = expert, store, free
+        self._expert, self._store, self._cache = expert, store, cache
 
     @property
     def name(self) -> str:
@@ -85,12 +89,22 @@ class StoredExpert:
         kind: type[RoleResult[_Reply]],
         ask: Callable[[], Awaitable[RoleResult[_Reply]]],
     ) -> RoleResult[_Reply]:
-        asked = False
+        if not self._cache:
+            return await self._store.recall(key, kind, ask)
+        try:
+            found = await asyncio.to_thread(self._store.get, key, kind)
+        except StoreError as error:
+            found = None
+            _warn(error)
+        if found is not None:
+            return found.model_copy(update={"usage": Usage()})
+        result = await ask()
+        try:
+            await asyncio.to_thread(self._store.put, key, result)
+        except StoreError as error:
+            _warn(error)
+        return result
 
-        async def first() -> RoleResult[_Reply]:
-            nonlocal asked
-            asked = True
-            return await ask()
 
-        result = await self._store.recall(key, kind, first)
-        return result if asked or not self._free else result.model_copy(update={"usage": Usage()})
+def _warn(error: StoreError) -> None:
+    warnings.warn(f"the expert's cache is passed over: {error}", RuntimeWarning, stacklevel=3)

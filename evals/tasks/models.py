@@ -17,10 +17,17 @@ def model_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"node_timeout": None, **given}
 
 
+AT_WILL = frozenset({"expert_limits", "expert_cache", "prices"})
+"""Settings that decide no answer, and may change from one part of a run to the next: a log does not
+hold them."""
+
+
 class _Opened:
     """Contexts by the settings that they were opened with."""
 
     def __init__(self) -> None:
+        self.at_will: Mapping[str, Any] = {}
+        """Of these settings, what contexts are opened with beside what a task says."""
         self._contexts: dict[str, Context] = {}
         self._stack = AsyncExitStack()
         self._lock: asyncio.Lock | None = None
@@ -37,13 +44,13 @@ class _Opened:
         async with self._lock:
             key = repr(sorted(settings.items()))
             if key not in self._contexts:
-                opened = open_context(**settings)
+                opened = open_context(**self.at_will | settings)
                 self._contexts[key] = await self._stack.enter_async_context(opened)
             return self._contexts[key]
 
     async def aclose(self) -> None:
         """Free all models; the next `get` opens new ones."""
-        self._contexts, self._lock = {}, None
+        self._contexts, self._lock, self.at_will = {}, None, {}
         await self._stack.aclose()
 
 

@@ -42,6 +42,8 @@ class Outcome:
     cost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Role of the expert to what it cost over the completed samples, as `Usage` counts it; empty
     where nothing was graded."""
+    unpaid: int = 0
+    """Completed samples that went without a role whose budget was spent."""
 
     @property
     def complete(self) -> bool:
@@ -68,6 +70,7 @@ def outcome_of(name: str, log: EvalLog) -> Outcome:
             title = str((score.metadata or {}).get("grader", grader))
             graded.setdefault(title, {}).setdefault(str(sample.id), []).append(score)
     asked = log.eval.dataset.sample_ids or []
+    rows = list(next(iter(graded.values()), {}).values())  # every grader tells the same of cost
     return Outcome(
         task=name,
         log=path_of(log.location),
@@ -76,7 +79,8 @@ def outcome_of(name: str, log: EvalLog) -> Outcome:
         skipped_rows=len((log.eval.metadata or {}).get("skipped_rows", ())),
         scores={grader: _numbers(by_question.values()) for grader, by_question in graded.items()},
         errors=tuple(dict.fromkeys(s.error for s in summaries if s.error)),
-        cost=_cost(next(iter(graded.values()), {}).values()),
+        cost=_cost(rows),
+        unpaid=sum((s.metadata or {}).get("unpaid", False) for row in rows for s in row),
         chosen_on=(log.eval.metadata or {}).get(CHOSEN_ON, 0),
     )
 
@@ -96,7 +100,7 @@ def _numbers(questions: Iterable[list[Score]]) -> dict[str, float]:
 
 
 def _cost(questions: Iterable[list[Score]]) -> dict[str, dict[str, float]]:
-    """What each role cost; every grader tells the same of a sample."""
+    """What each role cost."""
     spent: dict[str, Usage] = {}
     for score in (score for row in questions for score in row):
         for role, usage in (score.metadata or {}).get("cost", {}).items():
@@ -133,6 +137,11 @@ def _caption(outcome: Outcome) -> str:
         lines.insert(0, "the questions have no labels: nothing was graded")
     if outcome.chosen_on:
         lines.append(f"the base's card was chosen on {outcome.chosen_on:,} of these questions")
+    if outcome.unpaid:
+        lines.append(
+            f"{outcome.unpaid:,} samples went without a role whose budget was spent, and will not "
+            "be asked again: for them give another --log-dir"
+        )
     lines += [f"{role}: {_spent(usage)}" for role, usage in outcome.cost.items()]
     lines += [f"failed: {message}" for message in outcome.errors[:3]]
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from catts.evals.benchmarks.by_name import TASKS, TaskName
 from catts.evals.benchmarks.digest import data_digest, overlap
 from catts.evals.progress import progress_bar
 from catts.evals.tasks import tasks
-from catts.evals.tasks.models import ENDED, OPENED, model_settings
+from catts.evals.tasks.models import AT_WILL, ENDED, OPENED, model_settings
 from catts.evals.tasks.outcome import CHOSEN_ON, Outcome, outcome_of, path_of
 from catts.evals.tasks.recovered import make_whole, put_aside_torn
 from catts.evals.tasks.samples import loaded_benchmark
@@ -55,6 +55,8 @@ def run_task(
     known: TaskName | None = next((task for task in TASKS if task == name), None)
     if known is None:
         raise BenchmarkError(f"there is no task {name}: there are {', '.join(TASKS)}")
+    OPENED.at_will = {name: value for name, value in settings.items() if name in AT_WILL}
+    settings = {name: value for name, value in settings.items() if name not in AT_WILL}
     source = {"data": data, "split": split, "first": limit, "skip_malformed": skip_malformed}
     made = getattr(tasks, known)(**source, **settings)
     items = loaded_benchmark(known, *source.values()).items

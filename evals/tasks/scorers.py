@@ -95,6 +95,7 @@ def _by(grade: Callable[[Item, str | None], Grade]) -> Scorer:
                 "unparsed": graded.parsed is None,
                 "guessed": graded.note == GUESSED,
                 "failed_nodes": trace["failed_nodes"],
+                "unpaid": any(f["error"] == "BudgetSpent" for f in trace["failures"]),
                 "cost": {
                     run["node"]: run["usage"]
                     for run in trace["usage"]["nodes"]

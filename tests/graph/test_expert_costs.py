@@ -100,6 +100,31 @@ async def test_a_reply_that_could_not_be_used_is_not_kept(asked, standin, tmp_pa
     assert len(standin.requests) == 2
 
 
+async def test_a_cache_that_fails_is_passed_over(asked, standin, tmp_path, monkeypatch):
+    def fails(*_):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("catts.store.Store.get", fails)
+    monkeypatch.setattr("catts.store.Store.put", fails)
+    with pytest.warns(RuntimeWarning, match="cache is passed over: the disk is full"):
+        trace = await asked(expert_cache=tmp_path / "replies.sqlite")
+    assert trace.failed_nodes == ()
+    assert trace.usage.total.dollars == pytest.approx(0.0033)
+
+
+async def test_a_node_does_not_ask_again_where_a_role_has_used_its_attempts(
+    asked, standin, monkeypatch
+):
+    monkeypatch.setattr("catts.agents.experts.requests._FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("catts.agents.experts.requests._JITTER_S", 0.001)
+    standin.replies[:] = []
+    standin.says({"error": {"message": "busy"}}, 503)
+    trace = await asked(expert_limits="attempts=2")
+    assert trace.failed_nodes == ("planner", "voter", "critic")
+    assert len(standin.requests) == 6
+    assert trace.usage.expert_calls == 6
+
+
 async def test_what_is_given_is_checked_before_anything_is_asked(asked, standin, tmp_path):
     no_store = tmp_path / "text"
     no_store.write_text("this is no store, and longer than a header of SQLite's own would ever be")

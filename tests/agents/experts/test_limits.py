@@ -7,13 +7,12 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from catts.agents.expert import Candidate
-from catts.agents.experts.limits import Limits, read_limits
+from catts.agents.experts.limits import Gates, Limits, read_limits
 from catts.agents.experts.prices import Price, Prices
 from catts.agents.experts.providers import server_model
 from catts.agents.experts.roles import ChatExpert
 from catts.agents.spec import resolve_expert
 from catts.errors import InputError, RoleError
-from catts.names import ROLES
 from catts.question import Question
 
 QUESTION = Question(text="What is it?", choices=("a cat", "a dog"))
@@ -147,6 +146,56 @@ def expert_at_roles(standin, limits):
     return resolve_expert(roles, url=f"{standin.url}/v1", limits=limits)
 
 
+async def test_a_role_s_own_limits_hold_beside_the_shared_ones(standin):
+    expert = expert_at(standin, "calls=3,voter.calls=1,timeout=30,voter.timeout=20")
+    await vote(expert)
+    assert refused(await many(expert, 1)) == 1
+    with pytest.raises(RoleError) as error:  # a vote is no critique: malformed, twice
+        await expert.criticise(QUESTION, [], "A", "a cat")
+    assert error.value.cause == "ReplyError"
+    with pytest.raises(RoleError, match="critic: its budget of 3 calls is spent"):
+        await expert.criticise(QUESTION, [], "A", "a cat")
+    assert len(standin.requests) == 3
+    limits = Gates(read_limits("timeout=30,voter.timeout=20,attempts=2"))
+    assert [limits.of(role).timeout for role in ("voter", "critic")] == [20, 30]
+    assert limits.of("voter").attempts == 2
+
+
+async def test_a_request_whose_cost_nobody_tells_counts_as_a_large_one(standin):
+    told = standin.replies.pop()
+    standin.says({"choices": [{"message": {"role": "assistant", "content": VOTE}}]})
+    for tokens, sent in ((8192, 1), (8193, 2)):
+        standin.requests.clear()
+        results = await many(expert_at(standin, Limits(tokens=tokens, at_once=1)), 3)
+        assert refused(results) == 3 - sent
+        assert len(standin.requests) == sent
+    # once another has told what it cost, as that
+    standin.replies.insert(0, told)
+    standin.requests.clear()
+    assert refused(await many(expert_at(standin, Limits(tokens=751, at_once=1)), 6)) == 2
+
+
+async def test_a_request_that_is_cut_off_is_charged(standin, tmp_path):
+    table = tmp_path / "prices.toml"
+    table.write_text("[prices]\nqwen = { input = 1, output = 100 }\n")
+    standin.delay = 0.5
+    expert = expert_at(standin, Limits(dollars=0.8, timeout=0.1), prices=table)
+    with pytest.raises(RoleError, match=r"no reply in 0\.1 s"):
+        await vote(expert)
+    assert refused(await many(expert, 1)) == 1  # 8192 tokens at 100 dollars a million
+
+
+def test_a_role_s_budget_in_dollars_needs_no_price_of_another_role_s_model(standin, tmp_path):
+    table = tmp_path / "prices.toml"
+    table.write_text("[prices]\nqwen = { input = 1, output = 1 }\n")
+    roles = {"planner": "qwen", "voter": "unknown", "critic": "qwen"}
+    options = {"url": standin.url, "prices": table}
+    resolve_expert(roles, limits={"planner": Limits(dollars=1)}, **options)
+    for whose in ("voter", "shared"):
+        with pytest.raises(InputError, match="the price of unknown is in no table"):
+            resolve_expert(roles, limits={whose: Limits(dollars=1)}, **options)
+
+
 async def test_so_many_requests_are_under_way_at_a_time(standin):
     standin.delay = 0.05
     assert refused(await many(expert_at(standin, Limits(at_once=2)), 8)) == 0
@@ -169,6 +218,7 @@ def test_a_place_is_kept_for_each_event_loop(standin):
     run()
     assert len(results) == 9
     assert refused(results) == 0
+    assert standin.most_at_once <= 2
 
 
 async def test_requests_keep_to_their_pace_and_waiting_is_no_time_of_theirs(standin):
@@ -203,21 +253,12 @@ async def test_attempts_are_a_limit(standin, no_waiting):
 @pytest.mark.parametrize(
     ("text", "limits"),
     [
-        ("dollars=2", Limits(dollars=2)),
-        (" calls=10, at_once=4", Limits(calls=10, at_once=4)),
-        (
-            "timeout=9,voter.calls=1",
-            {
-                "planner": Limits(timeout=9),
-                "voter": Limits(timeout=9, calls=1),
-                "critic": Limits(timeout=9),
-            },
-        ),
-        ("critic.timeout=3,timeout=9", {
-            role: Limits(timeout=3 if role == "critic" else 9) for role in ROLES
-        }),
+        ("dollars=2", {"shared": Limits(dollars=2)}),
+        (" calls=10, at_once=4", {"shared": Limits(calls=10, at_once=4)}),
+        ("timeout=9,voter.calls=1", {"shared": Limits(timeout=9), "voter": Limits(calls=1)}),
+        ("critic.timeout=3", {"critic": Limits(timeout=3)}),
     ],
-)  # fmt: skip
+)
 def test_limits_are_read_from_a_text(text, limits):
     assert read_limits(text) == limits
 
@@ -233,6 +274,7 @@ def test_limits_are_read_from_a_text(text, limits):
         ("dollars=nan", "dollars: "),
         ("calls=many", "calls: .*integer"),
         ("timeout=0", "timeout: .*greater than 0"),
+        ("calls=1,calls=2", "calls is given twice"),
     ],
 )
 def test_a_text_that_is_no_limit_is_refused(text, says):
@@ -245,6 +287,28 @@ def test_a_text_that_is_no_limit_is_refused(text, says):
 def test_limits_are_checked():
     with pytest.raises(ValidationError):
         Limits(at_once=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"max_retries": 3}, "give attempts as a limit"),
+        ({"default_headers": {"Authorization": "Bearer 0123456789"}}, "Authorization is a key"),
+        ({"default_query": {"key": "0123456789"}}, "key is a key"),
+        ({"extra_body": {"inner": {"api_key": "0123456789"}}}, "api_key is a key"),
+    ],
+)
+def test_keys_and_retries_are_no_settings(standin, settings, says):
+    with pytest.raises(InputError, match=says) as error:
+        resolve_expert("qwen", url=standin.url, settings=settings)
+    assert "0123456789" not in str(error.value)
+
+
+async def test_headers_of_one_s_own_are_sent(standin):
+    expert = expert_at(standin, None, settings={"default_headers": {"X-Team": "vision"}})
+    await vote(expert)
+    headers = standin.requests[0].headers
+    assert (headers["x-team"], headers["connection"]) == ("vision", "close")
 
 
 def test_an_expert_that_is_an_object_takes_no_limits(standin):

@@ -1,5 +1,8 @@
 """What requests cost: the shipped table, a table of one's own, and what is not known."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from catts.agents.experts.prices import FREE, Price, Prices, priced, read_prices, shipped_prices
@@ -21,6 +24,12 @@ def test_the_shipped_table_is_one_and_knows_the_papers_expert():
         ("openai:gpt-4o-2024-08-06", True),
         ("openai:gpt-4o-latest", True),
         ("google_genai:gemini-2.5-pro-001", True),
+        ("google_genai:models/gemini-2.5-pro", True),
+        ("google_genai:gemini-2.5-pro-preview-06-05", True),
+        ("google_genai:gemini-3-pro-preview", True),
+        ("anthropic:claude-sonnet-4-5@20250929", True),
+        ("anthropic:claude-sonnet-4-5-20250929", True),
+        ("anthropic:claude-sonnet-4", False),
         ("openai:gpt-4o-mini", True),
         ("openai:gpt-4o-audio-preview", False),
         ("openai:gpt-4", False),
@@ -33,6 +42,25 @@ def test_a_version_costs_what_its_model_does_and_another_model_is_not_known(mode
     assert (found is not None) is known
     if model == "openai:gpt-4o-mini":
         assert found != shipped_prices().of("openai:gpt-4o")
+
+
+def test_the_longest_name_counts():
+    prices = Prices(prices={"m:opus-4": Price(input=15, output=75), "m:opus-4-5": PRICE})
+    assert prices.of("m:opus-4-5-20251101") == PRICE
+    assert prices.of("m:opus-4-20250514").output == 75
+    assert prices.of("m:opus-4-1") is None
+
+
+def test_every_provider_s_model_that_people_read_of_has_a_price():
+    root = Path(__file__).parents[3]
+    pages = [root / "README.md", *(root / "docs").glob("*.md"), root / "core" / "options.py"]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"google_genai:gemini-[\w.-]*\w", page.read_text("utf-8"))
+    }
+    assert named
+    assert [name for name in named if shipped_prices().of(name) is None] == []
 
 
 def test_tokens_cost_what_the_table_says():

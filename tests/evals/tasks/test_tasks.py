@@ -275,6 +275,26 @@ def test_what_the_experts_roles_cost_is_summed(log: EvalLog) -> None:
     assert sum(read.values()) > 0
 
 
+@pytest.mark.models
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_budget(tmp_path: Path) -> None:
+    def run(**settings: Any) -> Outcome:
+        return run_task(
+            "embedded", data=None, split=None, limit=2, epochs=1, max_samples=2,
+            skip_malformed=False, log_dir=tmp_path, quiet=True,
+            settings={"samples": 2, "routing": "parallel", **settings},
+        )  # fmt: skip
+
+    first = run(expert_limits="calls=0")
+    assert (first.completed, first.unpaid) == (2, 2)
+    assert "expert_limits" not in first.log.read_bytes().decode("latin-1")
+    again = run(expert_limits="calls=9", expert_cache=tmp_path.parent / "replies.sqlite")
+    assert (again.completed, again.unpaid, again.log) == (2, 2, first.log)
+    text = Console(width=300, record=True, file=io.StringIO())
+    text.print(as_table(again))
+    assert "2 samples went without a role whose budget was spent" in text.export_text()
+
+
 def test_an_unknown_setting_is_told_before_a_sample_starts() -> None:
     with pytest.raises(InputError, match="sample"):
         tasks.embedded(first=2, sample=1)

@@ -1,7 +1,7 @@
 """The log lines of providers' clients, without keys.
 
-Google's client logs, at INFO, the error after which it asks again; a server's error may hold the
-key that it was sent.
+Google's client logs, at INFO, the error after which it asks again, and HTTP clients log addresses:
+a server's error may hold the key that it was sent, and an address a login.
 """
 
 import logging
@@ -10,8 +10,15 @@ from collections.abc import Iterable
 
 from catts.agents.keys import masked, without
 
-CLIENT_LOGGERS = ("google_genai._api_client", "openai._base_client")
-"""Loggers that tell of errors before these reach us."""
+CLIENT_LOGGERS = (
+    "google_genai._api_client",
+    "openai._base_client",
+    "anthropic._base_client",
+    "httpx",
+    "httpx2",
+)
+"""Loggers that tell of requests and errors before these reach us."""
+_FORMATTER = logging.Formatter()
 
 
 class _Masking(logging.Filter):
@@ -31,6 +38,9 @@ class _Masking(logging.Filter):
         kept = masked(without(said, self._keys))
         if kept != said:
             record.msg, record.args = kept, None
+        if record.exc_info:  # which a formatter would spell out
+            told = _FORMATTER.formatException(record.exc_info)
+            record.exc_text, record.exc_info = masked(without(told, self._keys)), None
         return True
 
 
