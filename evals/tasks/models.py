@@ -44,7 +44,7 @@ class _Opened:
         async with self._lock:
             key = repr(sorted(settings.items()))
             if key not in self._contexts:
-                opened = open_context(**self.at_will | settings)
+                opened = open_context(**{**self.at_will, **settings})
                 self._contexts[key] = await self._stack.enter_async_context(opened)
             return self._contexts[key]
 
