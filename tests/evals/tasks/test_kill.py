@@ -2,8 +2,6 @@
 
 import multiprocessing
 import random
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
@@ -106,23 +104,26 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, request: pytest.Fixtu
 @pytest.mark.timeout(600)
 def test_what_only_the_buffer_held_comes_back_whole(tmp_path: Path) -> None:
     """The log is written every sixth sample here: a kill leaves some in Inspect's buffer alone."""
-    command = [sys.executable, "-c", (
-        "import sys; from catts import cli; from catts.evals.tasks import running; "
-        "running.BUFFERED = 2; cli.main(sys.argv[1:])"
-    ), *COMMAND, str(tmp_path)]  # fmt: skip
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    started = time.monotonic()
-    while run.poll() is None and time.monotonic() - started < 200:
+    rarely = (
+        "from catts import cli; from catts.evals.tasks import running; running.BUFFERED = 2; "
+        f"cli.main({[*COMMAND, str(tmp_path)]!r})"
+    )
+    run = PROCESSES.Process(target=exec, args=(rarely,))
+    run.start()
+    begun = time.monotonic()
+    while run.is_alive() and time.monotonic() - begun < 200:
         with suppress(FileNotFoundError):
             if len(buffered(tmp_path)) >= 3:
                 break
         time.sleep(BEAT_S)
     run.kill()
-    run.wait()
+    run.join()
     ended_before = set(buffered(tmp_path))
     assert len(ended_before - set(written(tmp_path))) >= 2
-    again = subprocess.run(command, capture_output=True)
-    assert again.returncode == 0, again.stderr.decode()[-2000:]
+    again = PROCESSES.Process(target=exec, args=(rarely,))
+    again.start()
+    again.join()
+    assert again.exitcode == 0
     after = written(tmp_path)
     assert len(after) == LIMIT * EPOCHS
     for key, sample in after.items():
