@@ -57,6 +57,20 @@ def test_gpus_are_shared_out_as_asked_and_further_arguments_come_last() -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--seed", "3", "--host", "::"], "--host behind -- .*: give it before the --"),
+        (["--port=9000"], "--port behind -- .*: give it before the --"),
+        (["--served-model-name", "x"], "--served-model-name behind -- .* no option for another"),
+        (["--served_model_name=x"], "--served-model-name behind -- .* no option for another"),
+    ],
+)
+def test_what_the_base_is_made_of_is_not_given_to_vllm_alone(more: list[str], said: str) -> None:
+    with pytest.raises(ModelSpecError, match=said):
+        launch("a/b", "a/b", GPU, more=more)
+
+
+@pytest.mark.parametrize(
     ("host", "url"),
     [
         ("127.0.0.1", "http://127.0.0.1:8000"),
