@@ -93,8 +93,14 @@ def serve(
         typer.echo(started.line)
     _say(f"when it has started: --base '{started.base}'")
     if run:
-        # replaced, so that signals and the exit status are vLLM's
-        os.execvpe(started.command[0], started.command, os.environ | started.environment)  # noqa: S606
+        try:
+            # replaced, so that signals and the exit status are vLLM's
+            os.execvpe(started.command[0], started.command, os.environ | started.environment)  # noqa: S606
+        except OSError as error:
+            raise ModelSpecError(
+                f"{started.command[0]} cannot be started ({error.strerror}): install vLLM there "
+                f"anew, or give the Python beside a vllm as --python"
+            ) from error
 
 
 def _say(line: str) -> None:

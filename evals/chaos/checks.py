@@ -5,11 +5,12 @@ Every check returns what it found, in words; an empty list is what it should ret
 
 import math
 import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from catts.agents.expert import Candidate
+from catts.evals.chaos.outcome import Outcome
 from catts.evals.chaos.script import Call, Case, EngineFault
 from catts.evals.chaos.server import Said
 from catts.graph.ledger import (
@@ -45,6 +46,40 @@ class Witness(NamedTuple):
     def good(self, role: Role) -> Iterator[Said]:
         """The well-formed replies of a role."""
         return (said for said in self.said.get(role, ()) if said.fields is not None)
+
+
+def checked(
+    outcomes: Sequence[Outcome],
+    witness_of: Callable[[Case], Witness],
+    strays: Sequence[str],
+    node_timeout: float,
+) -> defaultdict[str, list[str]]:
+    """What every check found, by its name in `catts.evals.chaos.report.FAULTS`.
+
+    Args:
+        outcomes: of all questions.
+        witness_of: what the script's side knows of one.
+        strays: requests to the server that were about no question.
+        node_timeout: seconds, of a node of a hurried question.
+    """
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    marks = frozenset(outcome.case.mark for outcome in outcomes)
+    for case, trace, cancelled, error in outcomes:
+        what: dict[str, list[str]] = {}
+        if error is not None:
+            what["ended in an error"] = [f"{type(error).__name__}: {error}"]
+        if trace is None and not cancelled:
+            what["without a trace"] = ["no trace"]
+        if trace is not None:
+            witness = witness_of(case)
+            what["misnamed"] = misnamed(trace, witness, node_timeout)
+            what["garbage"] = from_garbage(trace, witness)
+            what["winner"] = changed_winner(trace, witness)
+            what["cross-talk"] = crossed(trace, case, marks)
+        for name, each in what.items():
+            found[name] += [f"{case.id}: {words}" for words in each]
+    found["cross-talk"] += [f"a stray request: {text[:200]}" for text in strays]
+    return found
 
 
 def misnamed(trace: Trace, witness: Witness, node_timeout: float) -> list[str]:

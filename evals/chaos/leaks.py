@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 SETTLE_S = 5.0
 """Longest time that what ends by itself is given."""
+MB = 2**20
 _FOLDERS = (Path("/proc/self/fd"), Path("/dev/fd"))
 _PIECE = 12
 """Characters of a key that count as the key."""

@@ -19,9 +19,10 @@ from rich.table import Table
 
 from catts.agents.commands import quiet_loading
 from catts.arms import started
-from catts.evals.chaos.leaks import peak_bytes
+from catts.evals.chaos.leaks import MB, peak_bytes
+from catts.evals.chaos.planted import planted
 from catts.evals.chaos.script import Script
-from catts.evals.chaos.storm import BASE, MB, SAMPLES, Storm, need_clients, planted
+from catts.evals.chaos.storm import BASE, SAMPLES, Storm, need_clients
 from catts.graph.context import Context
 from catts.graph.trace import Trace
 from catts.records import Record

@@ -1,10 +1,16 @@
 """What a storm found, as a record and as a table."""
 
+import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.table import Table
 
+from catts.evals.chaos.checks import Witness
+from catts.evals.chaos.leaks import MB, peak_bytes
+from catts.evals.chaos.outcome import Gathered
+from catts.evals.chaos.script import Case
+from catts.evals.chaos.server import Said
 from catts.names import WORKERS, Worker
 from catts.records import Record
 
@@ -116,8 +122,78 @@ def _facts(report: ChaosReport) -> Iterator[tuple[str, str]]:
         yield "  growth from the first to the last quarter", f"{report.growth_mb:+.0f}"
 
 
-def faults_of(found: Mapping[str, Sequence[str]]) -> tuple[dict[str, int], tuple[str, ...]]:
+def _faults_of(found: Mapping[str, Sequence[str]]) -> tuple[dict[str, int], tuple[str, ...]]:
     """Counts by name, zeros included, and the first few in words."""
     counts = Counter({name: len(each) for name, each in found.items()})
     words = [f"{FAULTS[name]}: {what}" for name, each in found.items() for what in each]
     return {name: counts[name] for name in FAULTS}, tuple(words[:MOST_SHOWN])
+
+
+def report_of(
+    gathered: Gathered,
+    witness_of: Callable[[Case], Witness],
+    said: Sequence[Said],
+    found: Mapping[str, Sequence[str]],
+    *,
+    questions: int,
+    at_once: int,
+    seed: int,
+    base: str,
+    samples: int,
+    seconds: float,
+) -> ChaosReport:
+    """The figures of a storm.
+
+    Args:
+        gathered: what came of the questions.
+        witness_of: what the script's side knows of one.
+        said: all replies of the experts' server.
+        found: what the checks found, by name in `FAULTS`.
+        questions: how many were asked.
+        at_once: of these, under way at a time.
+        seed: of the script.
+        base: the base model.
+        samples: of each question.
+        seconds: wall clock of the storm.
+    """
+    outcomes, memory = gathered.outcomes, gathered.memory
+    traces = [outcome.trace for outcome in outcomes if outcome.trace is not None]
+    failures = [failure for trace in traces for failure in trace.failures]
+    witnesses = [witness_of(outcome.case) for outcome in outcomes if outcome.trace is not None]
+    by_base = [
+        fault for witness in witnesses for faults in witness.done.values() for fault in faults
+    ]
+    late = sum(
+        failure.error == "NodeTimeoutError" and failure.node not in witness.doomed
+        for trace, witness in zip(traces, witnesses, strict=True)
+        for failure in trace.failures
+    )
+    quarter = max(1, len(memory) // 4)
+    growth = (
+        statistics.median(memory[-quarter:]) - statistics.median(memory[:quarter])
+        if memory
+        else None
+    )
+    counts, words = _faults_of(found)
+    return ChaosReport(
+        questions=questions,
+        at_once=at_once,
+        seed=seed,
+        base=base,
+        samples=samples,
+        seconds=seconds,
+        answered=sum(trace.answer is not None for trace in traces),
+        without_answer=Counter(trace.no_answer for trace in traces if trace.no_answer),
+        cancelled=sum(outcome.cancelled for outcome in outcomes),
+        resumed=sum(outcome.cancelled and outcome.trace is not None for outcome in outcomes),
+        played=Counter(each.fault for each in said if each.fault),
+        played_by_base=Counter(fault for fault in by_base if fault),
+        requests=len(said),
+        failed=Counter(failure.node for failure in failures),
+        out_of_time=late,
+        scripted=sum(len(witness.doomed) for witness in witnesses),
+        peak_mb=peak_bytes() / MB,
+        growth_mb=None if growth is None else growth / MB,
+        faults=counts,
+        found=words,
+    )

@@ -6,19 +6,13 @@ ones are asked again on their thread.
 """
 
 import asyncio
-import logging
-import os
-import secrets
-import statistics
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -27,16 +21,11 @@ from catts.agents.experts.limits import Limits
 from catts.agents.spec import resolve_base, resolve_expert
 from catts.embedded.world import example
 from catts.errors import InputError
-from catts.evals.chaos.checks import Witness, changed_winner, crossed, from_garbage, misnamed
-from catts.evals.chaos.leaks import (
-    held,
-    holds_key,
-    left_behind,
-    peak_bytes,
-    resident_bytes,
-    tasks_left,
-)
-from catts.evals.chaos.report import ChaosReport, faults_of
+from catts.evals.chaos.checks import Witness, checked
+from catts.evals.chaos.leaks import held, left_behind, resident_bytes, tasks_left
+from catts.evals.chaos.outcome import Gathered, Outcome
+from catts.evals.chaos.planted import keys_found, logged, planted
+from catts.evals.chaos.report import ChaosReport, report_of
 from catts.evals.chaos.script import Call, Case, Fault, Script
 from catts.evals.chaos.server import ScriptedServer
 from catts.evals.chaos.shaky import ShakyEngine
@@ -62,28 +51,6 @@ _CALLS: dict[Worker, Call] = {
     "reanswer": "reanswer",
     "self_check": "contrast",
 }
-MB = 2**20
-
-
-class Outcome(NamedTuple):
-    """How one question ended."""
-
-    case: Case
-    trace: Trace | None
-    cancelled: bool
-    error: BaseException | None = None
-
-
-class Gathered(NamedTuple):
-    """What came of the questions that one storm asked."""
-
-    outcomes: list[Outcome]
-    tasks: int
-    """Left in the event loop."""
-    memory: list[int]
-    """After each question, bytes; empty where the system does not tell."""
-    reprs: list[str]
-    """Of what a user may print."""
 
 
 def run_chaos(
@@ -119,15 +86,26 @@ def run_chaos(
         storm, gathered = _stormed(script, range(questions), at_once, folder / "storm", advance)
         seconds = time.perf_counter() - start
         left = left_behind(before)
-        found = _checked(storm, gathered)
+        found = checked(gathered.outcomes, storm.witness, storm.server.strays, HURRIED_S)
         found["tasks"] += ["a task"] * gathered.tasks
         found["threads"] += list(left.threads.elements())
         found["sockets"] += ["a socket"] * left.sockets
         found["files"] += ["a file"] * left.files
-        found["keys"] += _keys_found(folder, gathered, keys)
+        found["keys"] += keys_found(folder, gathered, keys)
         if set(storm.server.keys) != set(keys):
             found["keys"].append("the planted keys were not those that were sent")
-        return _report(storm, gathered, found, questions, at_once, seed, seconds)
+        return report_of(
+            gathered,
+            storm.witness,
+            storm.server.everything,
+            found,
+            questions=questions,
+            at_once=at_once,
+            seed=seed,
+            base=BASE,
+            samples=SAMPLES,
+            seconds=seconds,
+        )
 
 
 def _stormed(
@@ -135,7 +113,7 @@ def _stormed(
 ) -> tuple["Storm", Gathered]:
     folder.mkdir()
     storm = Storm(script, folder)
-    with storm.server.serving(), _logged(folder / "log.txt"):
+    with storm.server.serving(), logged(folder / "log.txt"):
         return storm, asyncio.run(storm.ask(indices, at_once, advance))
 
 
@@ -250,88 +228,6 @@ class Storm:
         return Outcome(case, None if error else run.result(), cancelled, error)
 
 
-def _checked(storm: Storm, gathered: Gathered) -> defaultdict[str, list[str]]:
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    marks = frozenset(outcome.case.mark for outcome in gathered.outcomes)
-    for case, trace, cancelled, error in gathered.outcomes:
-        what: dict[str, list[str]] = {}
-        if error is not None:
-            what["ended in an error"] = [f"{type(error).__name__}: {error}"]
-        if trace is None and not cancelled:
-            what["without a trace"] = ["no trace"]
-        if trace is not None:
-            witness = storm.witness(case)
-            what["misnamed"] = misnamed(trace, witness, HURRIED_S)
-            what["garbage"] = from_garbage(trace, witness)
-            what["winner"] = changed_winner(trace, witness)
-            what["cross-talk"] = crossed(trace, case, marks)
-        for name, each in what.items():
-            found[name] += [f"{case.id}: {words}" for words in each]
-    found["cross-talk"] += [f"a stray request: {text[:200]}" for text in storm.server.strays]
-    return found
-
-
-def _keys_found(folder: Path, gathered: Gathered, keys: Sequence[str]) -> list[str]:
-    """Everything written, and everything that a user may print, searched for the planted keys."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    found = [str(f.relative_to(folder)) for f in files if holds_key(f.read_bytes(), keys)]
-    shown = [*gathered.reprs, *(repr(outcome.error) for outcome in gathered.outcomes)]
-    return found + [f"a repr: {text[:80]}" for text in shown if holds_key(text.encode(), keys)]
-
-
-def _report(
-    storm: Storm,
-    gathered: Gathered,
-    found: Mapping[str, Sequence[str]],
-    questions: int,
-    at_once: int,
-    seed: int,
-    seconds: float,
-) -> ChaosReport:
-    outcomes, memory = gathered.outcomes, gathered.memory
-    traces = [outcome.trace for outcome in outcomes if outcome.trace is not None]
-    failures = [failure for trace in traces for failure in trace.failures]
-    witnesses = [storm.witness(outcome.case) for outcome in outcomes if outcome.trace is not None]
-    said = storm.server.everything
-    by_base = [
-        fault for witness in witnesses for faults in witness.done.values() for fault in faults
-    ]
-    late = sum(
-        failure.error == "NodeTimeoutError" and failure.node not in witness.doomed
-        for trace, witness in zip(traces, witnesses, strict=True)
-        for failure in trace.failures
-    )
-    quarter = max(1, len(memory) // 4)
-    growth = (
-        statistics.median(memory[-quarter:]) - statistics.median(memory[:quarter])
-        if memory
-        else None
-    )
-    counts, words = faults_of(found)
-    return ChaosReport(
-        questions=questions,
-        at_once=at_once,
-        seed=seed,
-        base=BASE,
-        samples=SAMPLES,
-        seconds=seconds,
-        answered=sum(trace.answer is not None for trace in traces),
-        without_answer=Counter(trace.no_answer for trace in traces if trace.no_answer),
-        cancelled=sum(outcome.cancelled for outcome in outcomes),
-        resumed=sum(outcome.cancelled and outcome.trace is not None for outcome in outcomes),
-        played=Counter(each.fault for each in said if each.fault),
-        played_by_base=Counter(fault for fault in by_base if fault),
-        requests=len(said),
-        failed=Counter(failure.node for failure in failures),
-        out_of_time=late,
-        scripted=sum(len(witness.doomed) for witness in witnesses),
-        peak_mb=peak_bytes() / MB,
-        growth_mb=None if growth is None else growth / MB,
-        faults=counts,
-        found=words,
-    )
-
-
 def need_clients() -> None:
     """Raises: InputError, where a provider's client or the checkpointer is missing."""
     packages = {
@@ -341,42 +237,3 @@ def need_clients() -> None:
     }
     if missing := [extra for name, extra in packages.items() if find_spec(name) is None]:
         raise InputError(f"packages are missing: pip install 'catts[{','.join(missing)}]'")
-
-
-@contextmanager
-def planted() -> Iterator[list[str]]:
-    """Put keys of both providers into the environment, of which one looks like a key."""
-    variables = {
-        "GOOGLE_API_KEY": f"AIza{secrets.token_hex(16)}",
-        "OPENAI_API_KEY": f"planted{secrets.token_hex(16)}",
-    }
-    cleared = ("GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
-    before = {name: os.environ.get(name) for name in (*variables, *cleared)}
-    try:
-        os.environ.update(variables)
-        for name in cleared:
-            os.environ.pop(name, None)
-        yield list(variables.values())
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _logged(file: Path) -> Iterator[None]:
-    """Everything that anybody logs, from DEBUG on, goes into `file`, warnings included."""
-    root, handler = logging.getLogger(), logging.FileHandler(file)
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        root.setLevel(level)
-        root.removeHandler(handler)
-        handler.close()

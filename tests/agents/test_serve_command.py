@@ -71,6 +71,14 @@ def test_run_is_vllm_itself(capfd, python) -> None:
     assert "0 serve org/name --served-model-name org/name" in capfd.readouterr().out
 
 
+def test_a_script_that_is_not_there_is_told_in_one_line(serve, python, tmp_path) -> None:
+    (tmp_path / "vllm").unlink()
+    code, _, err = serve("org/name", "--run", "--python", python)
+    assert code == 2
+    assert f"{tmp_path}/vllm cannot be started (No such file or directory): install" in err
+    assert "Traceback" not in err
+
+
 def test_what_is_not_there_is_refused(serve, python, tmp_path, monkeypatch) -> None:
     for spec, said in (
         ("./nowhere", "no model at './nowhere'"),

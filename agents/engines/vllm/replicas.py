@@ -33,8 +33,8 @@ LEFT_OUT_S = 30.0
 class Replica:
     """One server, from one event loop."""
 
-    def __init__(self, url: str, client: "AsyncOpenAI") -> None:
-        self.url, self.client = url, client
+    def __init__(self, url: str, client: "AsyncOpenAI", copies: int) -> None:
+        self.url, self.client, self.copies = url, client, copies
         self.under_way = 0
         self.dead_until = 0.0
 
@@ -50,6 +50,8 @@ class Replicas:
         keep_out_of_logs(filter(None, (api_key, *(urlsplit(url).password for url in urls))))
         self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
         self._closed = False
+        self.copies = (1,) * len(self._urls)
+        """Of the model, behind each address; what a loop's first request finds is what counts."""
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON of a reply to a request; `path` begins behind the API's address.
@@ -65,14 +67,15 @@ class Replicas:
     ) -> list[Any]:
         """`post` of several requests that have to meet on one server, at the same time.
 
-        `copy` is the number of the copy of the model where they meet, on a server with several.
+        On a server with several copies of the model they meet on one: that of the number `copy`,
+        counted round and round.
         """
         if self._closed:
             raise EngineError("the engine is closed: open it again")
         loop = asyncio.get_running_loop()
         pool = self._of_loop.get(loop)
         if pool is None:
-            pool = self._of_loop[loop] = _Pool(self._urls, self._key)
+            pool = self._of_loop[loop] = _Pool(self._urls, self._key, self.copies)
         async with turn(pool.room):
             return await pool.post(path, bodies, copy)
 
@@ -91,7 +94,7 @@ class Replicas:
 class _Pool:
     """The replicas, from one event loop."""
 
-    def __init__(self, urls: Sequence[str], api_key: str) -> None:
+    def __init__(self, urls: Sequence[str], api_key: str, copies: Sequence[int]) -> None:
         from openai import AsyncOpenAI
 
         self._key = api_key
@@ -99,8 +102,9 @@ class _Pool:
             Replica(
                 url,
                 AsyncOpenAI(api_key=api_key, base_url=url, timeout=TIMEOUT_S, max_retries=RETRIES),
+                count,
             )
-            for url in urls
+            for url, count in zip(urls, copies, strict=True)
         ]
         self.room = asyncio.Semaphore(REQUESTS_AT_ONCE * len(urls))
 
@@ -109,12 +113,14 @@ class _Pool:
     ) -> list[Any]:
         from openai import APIConnectionError, APIStatusError, OpenAIError
 
-        headers = {} if copy is None else {"X-data-parallel-rank": str(copy)}
         tried: list[Replica] = []
         while True:
             replica = self.next_of([each for each in self.replicas if each not in tried])
             tried.append(replica)
             replica.under_way += len(bodies)
+            headers = {}
+            if copy is not None and replica.copies > 1:
+                headers["X-data-parallel-rank"] = str(copy % replica.copies)
             try:
                 replies = await _all(
                     [

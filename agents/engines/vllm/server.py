@@ -32,12 +32,13 @@ class Served(NamedTuple):
     """Its folder on the server, or its hub id."""
     context: int | None
     """Longest prompt and completion together, in tokens."""
-    engines: int
+    engines: tuple[int, ...]
     """Copies of the model behind each address (`--data-parallel-size`)."""
     scores_tokens: bool
-    """Whether it scores given tokens (`--enable-scale-out`), and not only texts."""
+    """Whether all score given tokens (`--enable-scale-out`), and not only texts."""
     lock_step: bool
-    """Whether our plugin is there (`catts.agents.engines.vllm.lock_step`), and scores tokens."""
+    """Whether our plugin is on all (`catts.agents.engines.vllm.lock_step`), and tokens are scored.
+    """
 
     @property
     def folder(self) -> Path | None:
@@ -46,8 +47,21 @@ class Served(NamedTuple):
         return path if path.is_absolute() and path.is_dir() else None
 
 
-_Found = tuple[str, str, int | None, int, bool, bool]
-"""What one server says: the fields of `Served` behind its addresses."""
+class _Found(NamedTuple):
+    """What one server says; see `Served`."""
+
+    model: str
+    root: str
+    context: int | None
+    engines: int
+    scores_tokens: bool
+    lock_step: bool
+
+    @property
+    def shown(self) -> str:
+        """What has to be the same on all replicas."""
+        length = "" if self.context is None else f" with a context of {self.context} tokens"
+        return f"{self.model} from {self.root}{length}"
 
 
 def api_key() -> str:
@@ -60,17 +74,25 @@ def look_at(where: ServedAt) -> Served:
 
     Raises:
         ModelSpecError: a server does not answer, does not serve the model, or serves another
-            checkpoint than its replicas; or the package openai is missing.
+            checkpoint or context than its replicas; or the package openai is missing.
     """
     found = [_look(url, where.model) for url in where.urls]
     first = found[0]
     for url, other in zip(where.urls, found, strict=True):
-        if other != first:
+        if other[:3] != first[:3]:
             raise ModelSpecError(
-                f"{place_of(url)} serves {other[0]} from {other[1]}, and {place_of(where.urls[0])} "
-                f"{first[0]} from {first[1]}: replicas have to serve the same model"
+                f"{place_of(url)} serves {other.shown}, and {place_of(where.urls[0])} "
+                f"{first.shown}: replicas have to serve the same model"
             )
-    return Served(where.urls, *first)
+    return Served(
+        where.urls,
+        first.model,
+        first.root,
+        first.context,
+        engines=tuple(each.engines for each in found),
+        scores_tokens=all(each.scores_tokens for each in found),
+        lock_step=all(each.lock_step for each in found),
+    )
 
 
 def _look(url: str, wanted: str | None) -> _Found:
@@ -107,7 +129,7 @@ def _look(url: str, wanted: str | None) -> _Found:
     told = models[name]
     context = told.get("max_model_len")
     length = context if isinstance(context, int) else None
-    return name, str(told.get("root") or name), length, engines, scores_tokens, lock_step
+    return _Found(name, str(told.get("root") or name), length, engines, scores_tokens, lock_step)
 
 
 def _chosen(models: Mapping[str, Any], wanted: str | None, url: str) -> str:

@@ -1,6 +1,7 @@
 """The command that starts a vLLM server: what it holds, and what is refused."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def test_gpus_are_shared_out_as_asked_and_further_arguments_come_last() -> None:
     assert values(made.command, "--data-parallel-size") == ["2"]
     assert values(made.command, "--max-logprobs") == ["21", "50"]
     assert made.command[-2:] == ("--max-logprobs", "50")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--seed", "3", "--host", "::"], "--host behind -- .*: give it before the --"),
+        (["--port=9000"], "--port behind -- .*: give it before the --"),
+        (["--served-model-name", "x"], "--served-model-name behind -- .* no option for another"),
+        (["--served_model_name=x"], "--served-model-name behind -- .* no option for another"),
+    ],
+)
+def test_what_the_base_is_made_of_is_not_given_to_vllm_alone(more: list[str], said: str) -> None:
+    with pytest.raises(ModelSpecError, match=said):
+        launch("a/b", "a/b", GPU, more=more)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +146,67 @@ def test_the_vllm_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.Monke
     found = find_vllm()
     assert found is not None
     assert (found.python, found.script) == (python, str(tmp_path / "vllm"))
+
+
+@pytest.fixture
+def on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The `bin` of a user, on the PATH, and beside it `env`, an environment's with vLLM."""
+    for name in ("bin", "env"):
+        (tmp_path / name).mkdir()
+    python_with(tmp_path / "env", vllm="0.32.0")
+    monkeypatch.setattr("sys.executable", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    return tmp_path
+
+
+def test_a_link_on_the_path_leads_to_its_environment(on_the_path: Path) -> None:
+    environment = on_the_path / "env"
+    (environment / "vllm").touch(0o755)
+    (on_the_path / "bin" / "vllm").symlink_to(environment / "vllm")
+    found = find_vllm()
+    assert found is not None
+    assert (found.python, found.script) == (str(environment / "python"), str(environment / "vllm"))
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        "#!{0}\n# -*- coding: utf-8 -*-\n",
+        "#! {0} -s\n",
+        "#!/usr/bin/env {0}\n",
+        "#!/bin/sh\n'''exec' {0} \"$0\" \"$@\"\n' '''\n",
+        "#!/bin/sh\n'''exec' \"{0}\" \"$0\" \"$@\"\n' '''\n",
+    ],
+)
+def test_a_script_on_the_path_names_its_python(on_the_path: Path, begins: str) -> None:
+    python, script = on_the_path / "env" / "python", on_the_path / "bin" / "vllm"
+    script.write_text(begins.format(python) + "import sys\n", "utf-8")
+    script.chmod(0o755)
+    found = find_vllm()
+    assert found == Installed(str(python), "0.32.0", False, False, elsewhere=str(script))
+    made = launch("a/b", "a/b", found)
+    assert made.command[0] == str(script)
+
+
+def test_a_vllm_on_the_path_that_is_no_script_is_none(on_the_path: Path) -> None:
+    script = on_the_path / "bin" / "vllm"
+    for content in (b"", b"\x7fELF\x00", b"#!\n"):
+        script.write_bytes(content)
+        script.chmod(0o755)
+        assert find_vllm() is None
+
+
+def test_a_python_that_leaves_the_working_directory_out_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "vllm-0.32.0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0\n", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    found = find_vllm(sys.executable)
+    assert found is not None
+    assert found.version == "0.32.0"
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/dev/null"])

@@ -6,11 +6,17 @@ import time
 import pytest
 
 from catts.agents.engines.vllm import replicas
+from catts.agents.engines.vllm.engine import VLLMEngine
 from catts.agents.engines.vllm.replicas import Replicas
+from catts.agents.engines.vllm.server import Served
 from catts.errors import EngineError
 
 NOBODY = "http://127.0.0.1:9"
 KEY = "vllm-0123456789abcdef"
+
+
+def ranks(standin) -> list[str | None]:
+    return [request.headers.get("x-data-parallel-rank") for request in standin.requests]
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +34,24 @@ async def test_the_key_and_the_body_are_sent(standin) -> None:
 
 async def test_requests_that_have_to_meet_name_the_copy_of_the_model(standin) -> None:
     standin.says({})
-    sender = Replicas([standin.url], KEY)
-    await sender.post_together("/x", [{}, {}], 3)
+    sender = Replicas([NOBODY, standin.url], KEY)
+    sender.copies = (2, 4)
+    await sender.post_together("/x", [{}, {}], 7)
     await sender.post("/x", {})
-    told = [request.headers.get("x-data-parallel-rank") for request in standin.requests]
-    assert told == ["3", "3", None]
+    assert ranks(standin) == ["3", "3", None], "of the one that answers, not of the dead one"
+
+
+async def test_a_server_of_one_copy_hears_of_none(standin) -> None:
+    standin.says({})
+    await Replicas([standin.url], KEY).post_together("/x", [{}, {}], 7)
+    assert ranks(standin) == [None, None]
+
+
+def test_an_engine_tells_its_replicas_of_their_copies() -> None:
+    urls = (NOBODY, "http://127.0.0.1:8")
+    sender = Replicas(urls, KEY)
+    VLLMEngine(Served(urls, "m", "org/m", 64, (1, 3), True, True), replicas=sender)
+    assert sender.copies == (1, 3)
 
 
 async def test_a_dead_replica_is_left_out_and_tried_again(
