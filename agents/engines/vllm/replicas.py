@@ -4,13 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from pydantic_core import from_json
 
 from catts.agents.addresses import place_of
-from catts.agents.client_logs import keep_out_of_logs
 from catts.agents.engines.vllm.wire import LOGPROBS_FLAG
 from catts.agents.failures import clean, http_status
 from catts.agents.waiting import turn
@@ -47,7 +45,6 @@ class Replicas:
 
     def __init__(self, urls: Sequence[str], api_key: str) -> None:
         self._urls, self._key = tuple(urls), api_key
-        keep_out_of_logs(filter(None, (api_key, *(urlsplit(url).password for url in urls))))
         self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
         self._closed = False
         self.copies = (1,) * len(self._urls)

@@ -5,8 +5,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from catts.agents.addresses import place_of
+from catts.agents.client_logs import keep_out_of_logs
 from catts.agents.engines.vllm.address import ServedAt
 from catts.agents.engines.vllm.pairs import HERE, PAIR
 from catts.agents.engines.vllm.wire import CHAT, GENERATE
@@ -76,6 +78,8 @@ def look_at(where: ServedAt) -> Served:
         ModelSpecError: a server does not answer, does not serve the model, or serves another
             checkpoint or context than its replicas; or the package openai is missing.
     """
+    logins = (urlsplit(url).password for url in where.urls)
+    keep_out_of_logs(filter(None, (os.environ.get(KEY_VARIABLE), *logins)))
     found = [_look(url, where.model) for url in where.urls]
     first = found[0]
     for url, other in zip(where.urls, found, strict=True):

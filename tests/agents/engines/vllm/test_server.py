@@ -78,3 +78,11 @@ def test_several_models_have_to_be_told_apart(server) -> None:
     with pytest.raises(ModelSpecError, match="add #NAME, one of a, b"):
         look_at(read_address(f"vllm:{server.url}"))
     assert look_at(read_address(f"vllm:{server.url}#b")).model == "b"
+
+
+def test_the_login_of_an_address_stays_out_of_the_logs(server, caplog) -> None:
+    caplog.set_level("DEBUG")
+    place = server.url.removeprefix("http://")
+    look_at(read_address(f"vllm:http://bob:hunter22secret@{place}/v1"))
+    assert place in caplog.text, "the client tells what it asks"
+    assert "hunter22secret" not in caplog.text
