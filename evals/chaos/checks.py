@@ -7,12 +7,13 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from catts.agents.expert import Candidate
 from catts.evals.chaos.outcome import Outcome
 from catts.evals.chaos.script import Call, Case, EngineFault
-from catts.evals.chaos.server import Said
+from catts.evals.chaos.server import RETRY_AFTER_S, Said
 from catts.graph.ledger import (
     Ballot,
     candidates,
@@ -70,6 +71,8 @@ def checked(
             what["ended in an error"] = [f"{type(error).__name__}: {error}"]
         if trace is None and not cancelled:
             what["without a trace"] = ["no trace"]
+        if not cancelled:  # one asked again knows nothing of what it was told before
+            what["early"] = early(witness_of(case))
         if trace is not None:
             witness = witness_of(case)
             what["misnamed"] = misnamed(trace, witness, node_timeout)
@@ -128,6 +131,19 @@ def crossed(trace: Trace, case: Case, marks: Collection[str]) -> list[str]:
     text = trace.model_dump_json()
     strange = {mark for mark in _MARK.findall(text) if mark != case.mark and mark in marks}
     return [f"the mark {mark} of another question" for mark in sorted(strange)]
+
+
+def early(witness: Witness) -> list[str]:
+    """Requests of a role that came before the pause had passed which a reply of 429 asked for.
+
+    Those that were under way before that reply had ended could not know of it.
+    """
+    return [
+        f"the {role} asked again {later.began - limited.ended:.2f} s after a reply of 429"
+        for role, said in witness.said.items()
+        for limited, later in pairwise(said)
+        if limited.ended is not None and 0 <= later.began - limited.ended < RETRY_AFTER_S
+    ]
 
 
 def _named(trace: Trace) -> Counter[Worker]:

@@ -72,6 +72,7 @@ FAULTS = {
     "garbage": "ballots from garbage",
     "winner": "winners changed by a failed role",
     "cross-talk": "cross-talk between runs",
+    "early": "requests before Retry-After had passed",
     "tasks": "leaked tasks",
     "threads": "leaked threads",
     "sockets": "leaked sockets",

@@ -18,10 +18,11 @@ from catts.names import MODULES, Role
 STALL_S = 60.0
 """Longest stall; whoever asked has hung up long before."""
 RETRY_AFTER_S = 1
-_STATUS = {"rate-limited": 429, "server error": 503, "key refused": 401}
+_LIMITED = 429
+_STATUS = {"rate-limited": _LIMITED, "server error": 503, "key refused": 401}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Said:
     """One reply of the server, and to whom."""
 
@@ -32,12 +33,17 @@ class Said:
     """As the request named them."""
     fields: Mapping[str, Any] | None = None
     """What a well-formed reply says."""
+    began: float = 0.0
+    """When the request had come, in seconds on the monotonic clock."""
+    ended: float | None = None
+    """When the last of a reply of 429 was about to leave; None if it was never sent."""
 
 
 class _Reply(NamedTuple):
     status: int
     body: bytes
-    retry_after: bool = False
+    limited: Said | None = None
+    """The record of a reply of 429, to be completed as it ends."""
 
 
 class ScriptedServer:
@@ -88,8 +94,10 @@ class ScriptedServer:
             http.server_close()
             thread.join()
 
-    def reply(self, provider: Provider, body: Mapping[str, Any], key: str) -> _Reply | None:
-        """What a request gets, or None for a stall."""
+    def reply(
+        self, provider: Provider, body: Mapping[str, Any], key: str, began: float
+    ) -> _Reply | None:
+        """What a request gets that had come at `began`, or None for a stall."""
         try:
             asked = formats.read_request(provider, body)
         except (ValueError, LookupError, OSError) as error:
@@ -106,12 +114,14 @@ class ScriptedServer:
             request = len(before)
             fault = self.script.course(case, asked.role).at(request)
             fields = None if fault else self._fields(case, asked)
-            before.append(Said(case, asked.role, fault, asked.candidates, fields))
+            said = Said(case, asked.role, fault, asked.candidates, fields, began)
+            before.append(said)
         if fault is None:
             return _Reply(200, formats.says(provider, json.dumps(fields)))
         if fault == "stalls":
             return None
-        return self._faulty(fault, provider, case, asked, request, key)
+        reply = self._faulty(fault, provider, case, asked, request, key)
+        return reply._replace(limited=said) if reply.status == _LIMITED else reply
 
     def _fields(self, case: Case, asked: Asked) -> dict[str, Any]:
         """A well-formed reply: it names candidates of the question, and carries its mark."""
@@ -135,7 +145,7 @@ class ScriptedServer:
             told = f"{case.mark} for key {key}: see https://x.example/q?key={key}"
             status = _STATUS[fault]
             body = formats.fails(provider, status, told)
-            return _Reply(status, body, retry_after=fault == "rate-limited")
+            return _Reply(status, body)
         if fault == "blocked":
             return _Reply(200, formats.blocked(provider))
         if fault in ("HTML page", "empty body", "hangs up"):
@@ -174,10 +184,11 @@ def _handler(scripted: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         timeout = STALL_S
 
         def do_POST(self) -> None:
+            began = time.monotonic()
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
             key = self.headers.get("x-goog-api-key") or bearer
-            reply = scripted.reply(formats.provider_of(self.path), body, key)
+            reply = scripted.reply(formats.provider_of(self.path), body, key, began)
             time.sleep(scripted.delay)
             if reply is None:
                 with suppress(OSError):  # nothing comes but the end: whoever asked hangs up
@@ -189,9 +200,12 @@ def _handler(scripted: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 self.send_response(reply.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(reply.body)))
-                if reply.retry_after:
+                if reply.limited is not None:
                     self.send_header("Retry-After", str(RETRY_AFTER_S))
                 self.end_headers()
+                if reply.limited is not None:
+                    # before whoever asked can have read it whole: no pause looks too short
+                    reply.limited.ended = time.monotonic()
                 self.wfile.write(reply.body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- as its class has it

@@ -1,5 +1,6 @@
 """Each check of a storm can fail: it is shown traces that somebody tampered with."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +8,18 @@ from PIL import Image
 from scripted_models import ScriptedEngine, ScriptedExpert
 
 from catts.errors import EngineError, RoleError
-from catts.evals.chaos.checks import Witness, changed_winner, crossed, from_garbage, misnamed
+from catts.evals.chaos.checks import (
+    Witness,
+    changed_winner,
+    checked,
+    crossed,
+    early,
+    from_garbage,
+    misnamed,
+)
+from catts.evals.chaos.outcome import Outcome
 from catts.evals.chaos.script import Case
-from catts.evals.chaos.server import Said
+from catts.evals.chaos.server import RETRY_AFTER_S, Said
 from catts.graph.context import Context
 from catts.graph.embed import answer
 from catts.graph.ledger import Ballot, tally
@@ -175,3 +185,34 @@ async def test_the_mark_of_another_question_is_found() -> None:
         f"the mark {OTHER} of another question"
     ]
     assert crossed(changed(trace, critique=mixed), CASE, {MARK}) == [], "nobody's mark"
+
+
+def limited(*began: float, ended: float | None) -> Witness:
+    """A voter that a reply of 429, which ended then, met first; its requests began at these."""
+    first, *others = (Said(CASE, "voter", None, began=at) for at in began)
+    first = replace(first, fault="rate-limited", ended=ended)
+    return witness()._replace(said={"voter": [first, *others]})
+
+
+@pytest.mark.parametrize(
+    ("again", "ended", "found"),
+    [
+        (7.5, 5.0, ["the voter asked again 2.50 s after a reply of 429"]),
+        (5.0, 5.0, ["the voter asked again 0.00 s after a reply of 429"]),
+        (8.0, 5.0, []),
+        (4.5, 5.0, []),
+        (5.5, None, []),
+    ],
+)
+def test_a_request_before_retry_after_has_passed_is_found(
+    monkeypatch: pytest.MonkeyPatch, again: float, ended: float | None, found: list[str]
+) -> None:
+    monkeypatch.setattr("catts.evals.chaos.checks.RETRY_AFTER_S", 3)
+    assert early(limited(4.0, again, again, ended=ended)) == found
+
+
+@pytest.mark.parametrize(("cancelled", "count"), [(False, 1), (True, 0)])
+def test_only_who_was_not_cancelled_has_to_know_of_a_429(cancelled: bool, count: int) -> None:
+    known = limited(0.0, RETRY_AFTER_S / 2, ended=0.0)
+    ended = Outcome(CASE, None, cancelled, EngineError("no"))
+    assert len(checked([ended], lambda case: known, [], LIMIT)["early"]) == count

@@ -14,7 +14,7 @@ from catts.agents.spec import resolve_expert
 from catts.errors import RoleError
 from catts.evals.chaos.formats import OPENINGS
 from catts.evals.chaos.script import FAULTS, PASSING, Case, Course, Fault, Script
-from catts.evals.chaos.server import ScriptedServer
+from catts.evals.chaos.server import RETRY_AFTER_S, ScriptedServer
 from catts.images import image_digest
 from catts.names import MODULES, ROLES, Role
 from catts.prompts import load_prompts
@@ -130,7 +130,13 @@ async def test_the_provider_s_client_asks_again(serve, provider, fault) -> None:
     expert = expert_at(server, provider)
     await asyncio.gather(*(ask(expert, role) for role in ROLES))
     for role in ROLES:
-        assert [said.fault for said in server.said(case, role)] == [fault, None]
+        first, second = server.said(case, role)
+        assert [first.fault, second.fault] == [fault, None]
+        assert second.ended is None
+        if fault == "rate-limited":
+            assert first.began <= first.ended <= second.began - RETRY_AFTER_S
+        else:
+            assert first.ended is None
 
 
 async def test_a_request_about_something_else_is_a_stray(serve) -> None:
