@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+from catts.agents.commands import Json
+
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same faults.")]
 
 

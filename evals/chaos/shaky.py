@@ -7,29 +7,26 @@ from collections.abc import Sequence
 
 from PIL.Image import Image
 
-from catts.agents.card import ModelCard
 from catts.agents.protocol import (
-    Capabilities,
     Contrast,
     ContrastParams,
     Engine,
     Generation,
     Sample,
     SamplingParams,
-    Score,
-    Usage,
 )
 from catts.errors import EngineError
 from catts.evals.chaos.script import Call, Case, EngineFault, Script
-from catts.graph.context import card_of
+from catts.evals.replay import EngineBehind
 from catts.question import Question
 
 
-class ShakyEngine:
-    """An `Engine` around another; it keeps what happened to each question's calls."""
+class ShakyEngine(EngineBehind):
+    """An `Engine` around another, which is its own; it keeps what happened to each question."""
 
     def __init__(self, engine: Engine, script: Script) -> None:
-        self._engine, self._script = engine, script
+        super().__init__(engine)
+        self._script = script
         self._cases: dict[str, Case] = {}
         self._done: defaultdict[tuple[str, Call], list[EngineFault | None]] = defaultdict(list)
         self._lock = threading.Lock()
@@ -43,41 +40,12 @@ class ShakyEngine:
         with self._lock:
             return list(self._done.get((case.id, call), ()))
 
-    @property
-    def name(self) -> str:
-        """The engine's own."""
-        return self._engine.name
-
-    @property
-    def card(self) -> ModelCard:
-        """The engine's own."""
-        return card_of(self._engine)
-
-    @property
-    def fingerprint(self) -> str:
-        """The engine's own."""
-        return self._engine.fingerprint
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The engine's own."""
-        return self._engine.capabilities
-
-    @property
-    def usage(self) -> Usage:
-        """The engine's own."""
-        return self._engine.usage
-
-    async def seen_size(self, image: Image) -> tuple[int, int]:
-        """As the engine."""
-        return await self._engine.seen_size(image)
-
     async def sample(
         self, question: Question, images: Sequence[Image], params: SamplingParams
     ) -> Generation:
         """As the engine, or a fault."""
         await self._meet(question, "sample")
-        return await self._engine.sample(question, images, params)
+        return await super().sample(question, images, params)
 
     async def reanswer(
         self,
@@ -90,7 +58,7 @@ class ShakyEngine:
     ) -> Generation:
         """As the engine, or a fault."""
         await self._meet(question, "reanswer")
-        return await self._engine.reanswer(
+        return await super().reanswer(
             question, images, previous=previous, critique=critique, params=params
         )
 
@@ -105,13 +73,7 @@ class ShakyEngine:
     ) -> Contrast:
         """As the engine, or a fault."""
         await self._meet(question, "contrast")
-        return await self._engine.contrast(question, images, noised, params, candidates=candidates)
-
-    async def score(
-        self, question: Question, images: Sequence[Image], completions: Sequence[Sequence[int]]
-    ) -> tuple[Score, ...]:
-        """As the engine."""
-        return await self._engine.score(question, images, completions)
+        return await super().contrast(question, images, noised, params, candidates=candidates)
 
     async def aclose(self) -> None:
         """As the engine."""
