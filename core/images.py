@@ -4,12 +4,10 @@ An image that may come from anywhere reaches every engine as plain 8-bit RGB; ho
 stands in `catts.decoding`.
 """
 
-import contextlib
 import hashlib
 import io
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from PIL import Image
 
 from catts.decoding import MAX_PIXELS, check_header, decode_image, use_opened
 from catts.errors import ImageError
+from catts.files import whole_file
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the bytes of an image file, or an image already open. URLs are not fetched."""
@@ -190,16 +189,8 @@ class ImageStore:
 
 
 def _write_png(image: Image.Image, path: Path) -> None:
-    """Write beside `path`, then rename: a reader, or a crash, never meets half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format="PNG", compress_level=1)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
+    with whole_file(path) as file:
+        image.save(file, format="PNG", compress_level=1)
 
 
 def _shown(text: str) -> str:

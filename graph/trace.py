@@ -6,7 +6,6 @@ Its top-level fields are also what `catts ask --json` prints.
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from catts.agents.protocol import Usage
 from catts.arguments import check_types
 from catts.errors import TraceError
+from catts.files import whole_file
 from catts.graph.context import Context, Policy
 from catts.graph.ledger import Ballot, tally
 from catts.graph.records import (
@@ -150,14 +150,8 @@ def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
     check_types(write_traces, path=path)
     path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.writelines(_line(trace) for trace in traces)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with whole_file(path) as file:
+            file.writelines(_line(trace) for trace in traces)
     except OSError as error:
         raise TraceError(f"cannot write {path}: {error.strerror}; choose another file") from error
 

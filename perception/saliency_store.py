@@ -1,9 +1,6 @@
 """Saliency maps that have been computed: in memory, and in a folder as well when one is given."""
 
-import contextlib
 import hashlib
-import os
-import tempfile
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -12,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catts.errors import SaliencyError
+from catts.files import whole_file
 
 FloatMap = NDArray[np.float32]
 
@@ -83,13 +81,5 @@ class SaliencyStore:
 
 
 def _write(path: Path, saliency: FloatMap) -> None:
-    """Write beside `path`, then rename: a reader, or a crash, never meets half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, saliency, allow_pickle=False)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
+    with whole_file(path) as file:
+        np.save(file, saliency, allow_pickle=False)

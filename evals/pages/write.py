@@ -1,6 +1,5 @@
 """Write a page, as a whole or not at all."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 from catts.errors import ReportError
 from catts.evals.pages.cards import Runs, Section
 from catts.evals.pages.page import page
+from catts.files import write_whole
 from catts.records import Record
 
 
@@ -38,18 +38,7 @@ def write_page(sections: Sequence[Section], path: Path, title: str) -> Written:
     """
     data = page(sections, title).encode()
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}-", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(data)
-                file.flush()
-                temporary.chmod(0o644)  # temporary files are their owner's alone; a page is to show
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        write_whole(path, data)
     except OSError as error:
         raise ReportError(f"cannot write {path}: {error.strerror}; choose another file") from error
     return Written(path=path, bytes=len(data), sections=tuple(map(_shown, sections)))

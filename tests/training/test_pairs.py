@@ -117,8 +117,8 @@ def test_a_shard_that_is_missing_is_made_and_half_a_file_is_removed(
     make_pairs(str(data), out, region="whole", quiet=True)
     before = files(out)
     (shard,) = (out / "data").iterdir()
-    shard.rename(shard.with_name(f".{shard.name}.part"))
-    shard.with_name(f".{shard.name}.part").write_bytes(b"PAR1")
+    shard.rename(shard.with_name(f".{shard.name}.0.part"))
+    shard.with_name(f".{shard.name}.0.part").write_bytes(b"PAR1")
     assert make_pairs(str(data), out, region="whole", quiet=True).made == 5
     assert files(out) == before
     assert make_pairs(str(data), out, region="whole", quiet=True).made == 0
