@@ -66,7 +66,12 @@ HEAVY = {
     "trl": {"catts.training"},
     "datasets": {"catts.training"},
     "pyarrow": {"catts.evals.benchmarks"},
-    "huggingface_hub": {"catts.perception", "catts.agents.engines", "catts.evals.benchmarks"},
+    "huggingface_hub": {
+        "catts.perception",
+        "catts.agents.engines",
+        "catts.evals.benchmarks",
+        "catts.training",
+    },
     "langchain": {"catts.agents.experts", "catts.graph"},
     "langchain_core": {"catts.agents", "catts.agents.experts", "catts.graph"},
     "langchain_google_genai": {"catts.agents.experts"},

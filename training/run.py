@@ -3,6 +3,8 @@
 import copy
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,6 +31,7 @@ from catts.training.dataset_source import open_dataset
 from catts.training.embedded_source import EmbeddedSource
 from catts.training.need import need_settings
 from catts.training.normalise import normalisation_of
+from catts.training.readme import readme
 from catts.training.regions import noise_of
 from catts.training.rewards import Normalisation
 from catts.training.sharded import check_sharding, loading_whole, whole_state
@@ -68,14 +71,21 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
             "save_pretrained), and train that"
         )
     out = Path(config.output_dir)
+    page: Callable[[int], str] | None = None
     with config.main_process_first(local=False, desc="the folder of the run"):
         if config.process_index == 0:
-            begin(out, begun_with(loaded, source, run, config))
+            begun = begun_with(loaded, source, run, config)
+            begin(out, begun)
+            page = partial(
+                readme, f"{loaded.name}-cdrl", base if _on_hub(base) else loaded.name, run.data,
+                begun, config, on_hub=_on_hub(base), adapter=bool(model.use_peft),
+            )  # fmt: skip
     normalisation = _normalisation(loaded, source, run, config)
     trainer = CDRLTrainer(
         model=loaded.model,
         args=config,
         normalisation=normalisation,
+        readme=page,
         train_dataset=twins(
             source, loaded.prompts, loaded.vocabulary.plain, noise, keep=_questions_at_once(config)
         ),
@@ -86,7 +96,7 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     check_sharding(trainer)
     last = last_checkpoint(out)
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
-    return _finish(trainer, loaded, out, base)
+    return _finish(trainer, loaded, out, base, page)
 
 
 def source_of(run: RunArguments, *, quiet: bool = False) -> Source:
@@ -137,7 +147,17 @@ def _questions_at_once(config: CDRLConfig) -> int:
     return max(1, (config.generation_batch_size or 0) // (2 * config.group))
 
 
-def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path, base: str) -> Path:
+def _on_hub(base: str) -> bool:
+    return base not in SHIPPED and checkpoint_folder(base) is None
+
+
+def _finish(
+    trainer: CDRLTrainer,
+    loaded: LoadedModel,
+    out: Path,
+    base: str,
+    page: Callable[[int], str] | None,
+) -> Path:
     """The trained checkpoint, in the precision of the base's own files."""
     folder = out / "model"
     policy = trainer.accelerator.unwrap_model(trainer.model)
@@ -148,7 +168,7 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path, base: str) -> 
             shutil.rmtree(left, ignore_errors=True)
         for adapter in getattr(policy, "peft_config", {}).values():
             # a hub id names the base on any machine, and the folder of its download does not
-            if base not in SHIPPED and checkpoint_folder(base) is None:
+            if _on_hub(base):
                 adapter.base_model_name_or_path = base
         if state is None:
             policy.to(dtype).save_pretrained(part)
@@ -171,6 +191,8 @@ def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path, base: str) -> 
             max_new_tokens=max(loaded.card.max_new_tokens, trainer.args.longest),
         )
         write_card(part, card)
+        if page is not None:
+            write_whole(part / "README.md", page(trainer.state.global_step))
         if folder.exists():
             folder.rename(old)
         part.rename(folder)

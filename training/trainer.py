@@ -1,6 +1,7 @@
 """CDRL as a thin layer over TRL's GRPO: noised twins, confidences, and their gradient."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch.utils.data import Sampler
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
+from catts.files import write_whole
 from catts.training.checks import check_head
 from catts.training.config import CDRLConfig
 from catts.training.forward_terms import Listener
@@ -58,19 +60,28 @@ class CDRLTrainer(GRPOTrainer):
     batch may be shuffled and cut into pieces, and its pairs torn apart, and the sum stays exact.
     """
 
-    def __init__(self, *, args: CDRLConfig, normalisation: Normalisation, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        args: CDRLConfig,
+        normalisation: Normalisation,
+        readme: Callable[[int], str] | None = None,
+        **options: Any,
+    ) -> None:
         """See `GRPOTrainer`; the reward functions are CDRL's.
 
         Args:
             args: the settings.
             normalisation: of the base's confidence, see `catts.training.normalise`.
+            readme: page about the model after so many steps, in the place of TRL's, which knows
+                neither the base nor CDRL.
             options: model, train_dataset, processing_class, peft_config, callbacks, ...
         """
         if (processor := options.get("processing_class")) is not None:
             # TRL pads prompts on the left, and takes the processor to do so
             getattr(processor, "tokenizer", processor).padding_side = "left"
         super().__init__(reward_funcs=[output_of, format_of], args=args, **options)
-        self._normalisation = normalisation
+        self._normalisation, self._readme = normalisation, readme
         self._group = args.group
         # TRL keeps a reference and asks it where beta is not 0, and then adds an estimate of the KL
         # to its loss: so it is 0 but while completions are scored
@@ -80,6 +91,14 @@ class CDRLTrainer(GRPOTrainer):
         check_head(policy)
         self._listener = Listener(listened, k=args.confidence_k)
         self._given = torch.zeros(0, 2)
+
+    def create_model_card(self, *names: Any, **more: Any) -> None:
+        """The page in the folder of the run, which is that of the hub when a run is pushed."""
+        if self._readme is None:
+            super().create_model_card(*names, **more)
+        elif self.is_world_process_zero():
+            page = self._readme(self.state.global_step)
+            write_whole(Path(self.args.output_dir) / "README.md", page)
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
         dataset = self.train_dataset if dataset is None else dataset

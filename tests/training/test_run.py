@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import ModelCard as Card
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -88,6 +89,13 @@ def test_the_command_prints_where_the_model_lies(tmp_path: Path) -> None:
             assert (out / "model" / file.name).read_bytes() == file.read_bytes(), file.name
     card = load_model(out / "model", device="cpu").card
     assert (card.prompt_set, card.max_new_tokens, card.confidence_map) == ("embedded", 160, None)
+    for folder in (out, out / "model"):
+        page = Card.load(folder / "README.md")
+        assert page.data.to_dict()["pipeline_tag"] == "image-text-to-text"
+        assert "`embedded-base` after CDRL" in page.text
+        assert "| steps | 1 |" in page.text
+        assert "| alpha | 2.0 |" in page.text
+        assert "| lr_scheduler_type | linear |" in page.text
 
 
 @pytest.mark.parametrize(
