@@ -23,6 +23,16 @@ def no_cards_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         yield
 
 
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are sent again after next to no time."""
+    monkeypatch.setattr("catts.agents.experts.requests._FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("catts.agents.experts.requests._JITTER_S", 0.001)
+    monkeypatch.setattr("google.genai._api_client._RETRY_INITIAL_DELAY", 0.001)
+    monkeypatch.setattr("google.genai._api_client._RETRY_JITTER", 0.001)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=3, help="random points at which runs are killed")
 

@@ -220,7 +220,7 @@ async def test_a_server_that_is_gone_fails_the_role(standin, monkeypatch, no_wai
     assert KEY not in str(caught.value)
 
 
-async def test_a_connection_lost_is_a_transient_failure(expert, standin):
+async def test_a_connection_lost_is_a_transient_failure(expert, standin, no_waiting):
     standin.hangs_up()
     with pytest.raises(RoleError) as caught:
         await expert.vote(QUESTION, pictures(), CANDIDATES)

@@ -103,7 +103,9 @@ async def test_good_replies_are_about_the_question_that_was_asked(serve, provide
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f not in ("rate-limited", "server error")])
-async def test_a_final_fault_fails_the_role_and_tells_no_key(serve, provider, fault) -> None:
+async def test_a_final_fault_fails_the_role_and_tells_no_key(
+    serve, provider, fault, no_waiting
+) -> None:
     server, case = serve(Fixed(fault))
     expert = expert_at(server, provider, timeout=1.5 if fault == "stalls" else 60)
     errors = await asyncio.gather(*(ask(expert, role) for role in ROLES), return_exceptions=True)
@@ -115,7 +117,7 @@ async def test_a_final_fault_fails_the_role_and_tells_no_key(serve, provider, fa
 
 
 @pytest.mark.parametrize("fault", ["cut off", "no JSON", "other JSON", "bad numbers"])
-async def test_after_a_passing_fault_the_role_is_heard(serve, provider, fault) -> None:
+async def test_after_a_passing_fault_the_role_is_heard(serve, provider, fault, no_waiting) -> None:
     assert fault in PASSING
     server, case = serve(Fixed(fault, final=False))
     for role in ROLES:
