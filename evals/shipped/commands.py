@@ -18,6 +18,7 @@ embedded = typer.Typer(
 
 Out = Annotated[Path, typer.Option(help="Folder of the run; a killed run resumes from it.")]
 Spec = Annotated[str, typer.Option(help="embedded, or a checkpoint's folder.")]
+Base = Annotated[str, typer.Option(help="embedded, embedded-cdrl, or a checkpoint's folder.")]
 Seed = Annotated[int, typer.Option(min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -94,7 +95,7 @@ def fit(
 
 @embedded.command()
 def measure(
-    base: Spec = "embedded",
+    base: Base = "embedded",
     expert: Spec = "embedded",
     out: Out = Path("runs/quality"),
     n: Annotated[int, typer.Option("-n", min=36, help="Questions of the benchmark.")] = 2000,
@@ -126,7 +127,7 @@ def measure(
 
 @embedded.command()
 def order(
-    base: Spec = "embedded",
+    base: Base = "embedded",
     expert: Spec = "embedded",
     out: Out = Path("runs/quality"),
     n: Annotated[int, typer.Option("-n", min=100, help="Questions of the training stream.")] = 600,
@@ -188,7 +189,7 @@ def saliency(
 
 @embedded.command()
 def region(
-    base: Spec = "embedded",
+    base: Base = "embedded",
     expert: Spec = "embedded",
     model: Annotated[
         str, typer.Option(help="CLIP: embedded, or what `catts saliency --model` takes.")
