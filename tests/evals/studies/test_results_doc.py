@@ -42,7 +42,7 @@ def test_each_study_stands_on_the_page(name: str) -> None:
     check(DOCS / "results", name, BASE, of_base)
 
 
-@pytest.mark.parametrize("name", [*ABOUT_TRAINING, Name.PROBING])
+@pytest.mark.parametrize("name", [*ABOUT_TRAINING, Name.PROBING, Name.SCALING])
 def test_what_training_has_changed_stands_beside_it(name: str) -> None:
     check(DOCS / "results" / "trained", name, TRAINED, of_trained)
 
@@ -69,5 +69,6 @@ def command(result: StudyResult) -> str:
     setting = result.made.setting
     options = [] if setting.limit is None else [f"--limit {setting.limit}"]
     options += [] if setting.samples == 8 else [f"--samples {setting.samples}"]
+    options += [] if setting.base == "embedded" else [f"--base {setting.base}"]
     options += [f"--calibrated-base {base}" for base in setting.calibrated_bases]
     return " ".join(["catts study", result.made.study, *options])
