@@ -18,6 +18,7 @@ from rich.progress import (
 from torch import nn
 
 from catts.errors import InputError
+from catts.files import whole_file
 
 Optimizers = Sequence[torch.optim.Optimizer]
 
@@ -77,9 +78,8 @@ def append_log(out: Path, facts: dict[str, Any]) -> None:
 
 def save_state(out: Path, state: dict[str, Any]) -> None:
     """Put `state` in place of the last checkpoint as a whole."""
-    part = out / f"{_STATE}.part"
-    torch.save(state, part)
-    part.replace(out / _STATE)
+    with whole_file(out / _STATE) as file:
+        torch.save(state, file)
 
 
 def load_state(out: Path, run: str, device: str, *, decides: str) -> dict[str, Any] | None:

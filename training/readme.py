@@ -24,25 +24,25 @@ def readme(
     config: CDRLConfig,
     steps: int,
     *,
-    on_hub: bool = False,
+    on_hub: str | None = None,
     adapter: bool = False,
 ) -> str:
     """The page as Markdown, with the hub's header.
 
     Args:
         name: of the trained model.
-        base: of the model that it was trained from.
+        base: name of the model that it was trained from.
         data: the training questions, as they were named.
         begun: what the run was begun with.
         config: how it learns.
         steps: taken so far.
-        on_hub: whether `base` is a hub id.
+        on_hub: the base's hub id, if it has one.
         adapter: whether the weights are a LoRA adapter's.
     """
     header = ModelCardData(
         library_name="peft" if adapter else "transformers",
         pipeline_tag="image-text-to-text",
-        base_model=base if on_hub else None,
+        base_model=on_hub,
         model_name=name,
         tags=["cdrl", "catts", "grpo", "trl"],
     )
@@ -55,8 +55,9 @@ def readme(
 
 # {name}
 
-`{base}` after CDRL ([arXiv 2603.12149](https://arxiv.org/abs/2603.12149)): trained on so that its
-confidence falls when the key region of a picture is noised, and is high where its answer is right.
+`{on_hub or base}` after CDRL ([arXiv 2603.12149](https://arxiv.org/abs/2603.12149)): trained on so
+that its confidence falls when the key region of a picture is noised, and is high where its answer
+is right.
 {_ADAPTER if adapter else _WHOLE}
 
     catts calibrate --base THIS_FOLDER --task TASK

@@ -70,15 +70,15 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
             f"{base} is a LoRA adapter: merge it into its base first (PEFT's merge_and_unload, "
             "save_pretrained), and train that"
         )
-    out = Path(config.output_dir)
+    out, on_hub = Path(config.output_dir), _hub_id(base)
     page: Callable[[int], str] | None = None
     with config.main_process_first(local=False, desc="the folder of the run"):
         if config.process_index == 0:
             begun = begun_with(loaded, source, run, config)
             begin(out, begun)
             page = partial(
-                readme, f"{loaded.name}-cdrl", base if _on_hub(base) else loaded.name, run.data,
-                begun, config, on_hub=_on_hub(base), adapter=bool(model.use_peft),
+                readme, f"{loaded.name}-cdrl", loaded.name, run.data, begun, config,
+                on_hub=on_hub, adapter=bool(model.use_peft),
             )  # fmt: skip
     normalisation = _normalisation(loaded, source, run, config)
     trainer = CDRLTrainer(
@@ -96,7 +96,7 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     check_sharding(trainer)
     last = last_checkpoint(out)
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
-    return _finish(trainer, loaded, out, base, page)
+    return _finish(trainer, loaded, out, on_hub)
 
 
 def source_of(run: RunArguments, *, quiet: bool = False) -> Source:
@@ -147,17 +147,11 @@ def _questions_at_once(config: CDRLConfig) -> int:
     return max(1, (config.generation_batch_size or 0) // (2 * config.group))
 
 
-def _on_hub(base: str) -> bool:
-    return base not in SHIPPED and checkpoint_folder(base) is None
+def _hub_id(base: str) -> str | None:
+    return base if base not in SHIPPED and checkpoint_folder(base) is None else None
 
 
-def _finish(
-    trainer: CDRLTrainer,
-    loaded: LoadedModel,
-    out: Path,
-    base: str,
-    page: Callable[[int], str] | None,
-) -> Path:
+def _finish(trainer: CDRLTrainer, loaded: LoadedModel, out: Path, on_hub: str | None) -> Path:
     """The trained checkpoint, in the precision of the base's own files."""
     folder = out / "model"
     policy = trainer.accelerator.unwrap_model(trainer.model)
@@ -168,8 +162,8 @@ def _finish(
             shutil.rmtree(left, ignore_errors=True)
         for adapter in getattr(policy, "peft_config", {}).values():
             # a hub id names the base on any machine, and the folder of its download does not
-            if _on_hub(base):
-                adapter.base_model_name_or_path = base
+            if on_hub is not None:
+                adapter.base_model_name_or_path = on_hub
         if state is None:
             policy.to(dtype).save_pretrained(part)
         else:
@@ -191,8 +185,8 @@ def _finish(
             max_new_tokens=max(loaded.card.max_new_tokens, trainer.args.longest),
         )
         write_card(part, card)
-        if page is not None:
-            write_whole(part / "README.md", page(trainer.state.global_step))
+        if trainer.readme is not None:
+            write_whole(part / "README.md", trainer.readme(trainer.state.global_step))
         if folder.exists():
             folder.rename(old)
         part.rename(folder)

@@ -81,7 +81,7 @@ class CDRLTrainer(GRPOTrainer):
             # TRL pads prompts on the left, and takes the processor to do so
             getattr(processor, "tokenizer", processor).padding_side = "left"
         super().__init__(reward_funcs=[output_of, format_of], args=args, **options)
-        self._normalisation, self._readme = normalisation, readme
+        self._normalisation, self.readme = normalisation, readme
         self._group = args.group
         # TRL keeps a reference and asks it where beta is not 0, and then adds an estimate of the KL
         # to its loss: so it is 0 but while completions are scored
@@ -94,10 +94,10 @@ class CDRLTrainer(GRPOTrainer):
 
     def create_model_card(self, *names: Any, **more: Any) -> None:
         """The page in the folder of the run, which is that of the hub when a run is pushed."""
-        if self._readme is None:
+        if self.readme is None:
             super().create_model_card(*names, **more)
         elif self.is_world_process_zero():
-            page = self._readme(self.state.global_step)
+            page = self.readme(self.state.global_step)
             write_whole(Path(self.args.output_dir) / "README.md", page)
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from catts.agents.commands import Json
 from catts.evals.need import need_evals, need_saliency
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ Out = Annotated[Path, typer.Option(help="Folder of the run; a killed run resumes
 Spec = Annotated[str, typer.Option(help="embedded, or a checkpoint's folder.")]
 Base = Annotated[str, typer.Option(help="embedded, embedded-cdrl, or a checkpoint's folder.")]
 Seed = Annotated[int, typer.Option(min=0)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 class Which(StrEnum):

@@ -20,9 +20,9 @@ from catts.evals.chaos.leaks import (
 SETTLE_S = 0.1
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quiet_process():
-    """What earlier tests left to be collected must not be closed while this one counts."""
+    """What earlier tests left to be collected must not be closed while these count."""
     end = time.monotonic() + 10
     gc.collect()
     before = held()
