@@ -4,6 +4,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 ARGS ?=
 
+# containers often set this, and then every process compiles all of torch and transformers anew
+export PYTHONDONTWRITEBYTECODE =
+
 VLLM := .venv-vllm
 VLLM_NEEDS := tests/agents/engines/vllm/environment
 

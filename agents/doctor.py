@@ -1,6 +1,7 @@
 """What this installation has: versions, device, models, keys, a base and an expert that reply."""
 
 import asyncio
+import importlib.util
 import os
 import platform
 import time
@@ -93,6 +94,8 @@ class Report(Record):
     """Where models run unless told otherwise."""
     threads: int
     """CPU threads that torch uses."""
+    bytecode: bool
+    """Whether torch is kept compiled; if not, every process compiles it and transformers anew."""
     models: tuple[FoundModel, ...]
     keys: dict[str, bool]
     """Environment variable to whether it is set; never its value."""
@@ -136,11 +139,16 @@ async def examine(
         versions={name: _version(name) for name in _PACKAGES},
         device=f"cuda ({torch.cuda.get_device_name()})" if gpu else "cpu",
         threads=torch.get_num_threads(),
+        bytecode=_kept(torch.__file__),
         models=(_found("base"), _found("cdrl"), _found("expert")),
         keys={name: bool(os.environ.get(name)) for name in _KEY_VARIABLES},
         base=None if base is None else found,
         expert=reply,
     )
+
+
+def _kept(module: str) -> bool:
+    return Path(importlib.util.cache_from_source(module)).is_file()
 
 
 def _version(distribution: str) -> str | None:
@@ -239,6 +247,12 @@ def _board() -> Image.Image:
     return board
 
 
+_NO_BYTECODE = (
+    "not kept, so every start compiles torch and transformers anew: unset PYTHONDONTWRITEBYTECODE, "
+    "or install with `uv pip install --compile-bytecode`"
+)
+
+
 def describe(report: Report) -> Table:
     """The report as a table for a terminal."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -246,6 +260,7 @@ def describe(report: Report) -> Table:
     table.add_column(overflow="fold")
     table.add_row("python", f"{report.python} on {report.platform}")
     table.add_row("device", f"{report.device}, {report.threads} CPU threads")
+    table.add_row("bytecode", "kept" if report.bytecode else Text(_NO_BYTECODE, "yellow"))
     for name, number in report.versions.items():
         table.add_row(name, Text("not installed", "yellow") if number is None else number)
     for model in report.models:

@@ -1,6 +1,7 @@
-"""What `catts doctor` finds out of an expert and of a base."""
+"""What `catts doctor` finds out of an installation, an expert and a base."""
 
 import pytest
+import torch
 from rich.console import Console
 
 from catts.agents.doctor import describe, examine
@@ -34,6 +35,22 @@ async def test_the_expert_is_asked_for_one_vote(standin, monkeypatch, body, http
 async def test_the_shipped_models_reply(expert):
     report = await examine(expert)
     assert (report.expert.status, report.healthy) == ("replies", True)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_an_installation_that_is_compiled_at_every_start_is_told(
+    standin, tmp_path, monkeypatch, kept
+):
+    standin.says(says('{"probabilities": [0.9, 0.1]}'))
+    compiled = tmp_path / "torch.pyc"
+    monkeypatch.setattr("importlib.util.cache_from_source", {torch.__file__: str(compiled)}.get)
+    if kept:
+        compiled.touch()
+    report = await examine("qwen", url=standin.url)
+    assert (report.bytecode, report.healthy) == (kept, True)
+    console = Console(record=True, width=200)
+    console.print(describe(report))
+    assert ("unset PYTHONDONTWRITEBYTECODE" in console.export_text()) is not kept
 
 
 def draws(count):
