@@ -2,15 +2,15 @@
 
 import json
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from forked import forked
 from PIL import Image
 from typer.testing import CliRunner
 
+from catts import cli
 from catts.cli import app
 from catts.embedded.world import example
 from catts.errors import InputError
@@ -85,17 +85,14 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     data = questions(tmp_path / "data", 2 * SHARD + 9)
     make_pairs(str(data), tmp_path / "whole", clip="embedded", quiet=True)
     out = tmp_path / "killed"
-    command = [
-        sys.executable, "-m", "catts.cli", "pairs", "--data", str(data), "--out", str(out),
-        "--clip", "embedded",
-    ]  # fmt: skip
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["pairs", "--data", str(data), "--out", str(out), "--clip", "embedded"]
+    running = forked(cli.main, command)
     while not (out / "pairs.json").exists():
-        assert running.poll() is None
+        assert running.is_alive()
         time.sleep(0.02)
     time.sleep(random.uniform(0, 6))
     running.kill()
-    running.wait()
+    running.join()
     done = files(out)
     settings = read_settings(out)
     assert settings is not None

@@ -1,6 +1,5 @@
 """A run killed with SIGKILL wherever it is, and resumed: nothing lost, nothing done twice."""
 
-import multiprocessing
 import random
 import time
 from contextlib import suppress
@@ -8,6 +7,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from forked import forked
 from inspect_ai import score
 from inspect_ai.log import EvalSample, list_eval_logs, read_eval_log
 from inspect_ai.log._recorders.buffer.database import SampleBufferDatabase
@@ -21,20 +21,12 @@ COMMAND = [
     "eval", "embedded", "--limit", str(LIMIT), "--epochs", str(EPOCHS), "--samples", "1",
     "--routing", "parallel", "--max-samples", "2", "--json", "--log-dir",
 ]  # fmt: skip
-PROCESSES = multiprocessing.get_context("forkserver")
-"""Whose children have imported everything when they start: that takes longer than a run here."""
-PROCESSES.set_forkserver_preload(
-    ["catts.cli", "catts.evals.tasks.running", "catts.agents.engines.transformers_engine",
-     "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl"]
-)  # fmt: skip
 BEAT_S = 0.2
 
 
 def started(folder: Path) -> BaseProcess:
     """`catts eval` in a process of its own, to begin or to go on."""
-    run = PROCESSES.Process(target=cli.main, args=([*COMMAND, str(folder)],))
-    run.start()
-    return run
+    return forked(cli.main, [*COMMAND, str(folder)])
 
 
 def ended(folder: Path) -> None:
@@ -108,8 +100,7 @@ def test_what_only_the_buffer_held_comes_back_whole(tmp_path: Path) -> None:
         "from catts import cli; from catts.evals.tasks import running; running.BUFFERED = 2; "
         f"cli.main({[*COMMAND, str(tmp_path)]!r})"
     )
-    run = PROCESSES.Process(target=exec, args=(rarely,))
-    run.start()
+    run = forked(exec, rarely)
     begun = time.monotonic()
     while run.is_alive() and time.monotonic() - begun < 200:
         with suppress(FileNotFoundError):
@@ -120,8 +111,7 @@ def test_what_only_the_buffer_held_comes_back_whole(tmp_path: Path) -> None:
     run.join()
     ended_before = set(buffered(tmp_path))
     assert len(ended_before - set(written(tmp_path))) >= 2
-    again = PROCESSES.Process(target=exec, args=(rarely,))
-    again.start()
+    again = forked(exec, rarely)
     again.join()
     assert again.exitcode == 0
     after = written(tmp_path)

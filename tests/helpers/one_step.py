@@ -1,6 +1,5 @@
-"""One step of plain gradient descent on greedy completions: `one_step.py OUT ROWS [fsdp]`."""
+"""One step of plain gradient descent on greedy completions."""
 
-import sys
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from catts.training.sharded import whole_state
 from catts.training.trainer import CDRLTrainer
 
 
-def main(out: Path, rows: int, *, sharded: bool = False) -> None:
+def main(out: Path, rows: int, sharded: bool) -> None:
     torch.set_num_threads(1)
     if sharded:
         use_fsdp()
@@ -53,7 +52,3 @@ def main(out: Path, rows: int, *, sharded: bool = False) -> None:
         save_file(weights, out / "after.safetensors")
         told = trainer.state.log_history[0]
         (out / "fall").write_text(f"{told['confidence/fall']}\n")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sharded=sys.argv[3:] == ["fsdp"])
