@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -15,6 +16,8 @@ from catts.training.apart import apart
 from catts.training.arguments import RunArguments
 from catts.training.config import CDRLConfig
 from catts.training.data import Source
+from catts.training.dataset_source import holds_pairs
+from catts.training.regions import NOISE_SETTINGS
 
 RUN = "run.json"
 _LAST_WRITTEN = "trainer_state.json"
@@ -22,7 +25,9 @@ _NUMBERED = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
 _OF_THE_RUN = ("noise_low", "noise_high", "region", "clip", "region_share", "max_pixels",
                "normalise_on")  # fmt: skip
 _OF_CDRL = ("seed", "alpha", "perception_beta", "calibration", "calibration_weight", "gradient",
-            "twin", "confidence_k", "num_generations", "max_completion_length", "beta")  # fmt: skip
+            "twin", "confidence_k", "num_generations", "max_completion_length", "beta",
+            "reward_weights", "scale_rewards", "loss_type", "temperature", "top_p", "top_k",
+            "min_p", "repetition_penalty")  # fmt: skip
 
 _DIGESTS = {"base": "another base", "data": "other data"}
 """What a difference of these means to people."""
@@ -35,14 +40,22 @@ class Begun(Record):
     """Fingerprint of the base: weights, tokenizer, processor, prompts, precision."""
     data: str
     """Digest of the training questions."""
-    settings: dict[str, str | int | float | None]
+    settings: dict[str, bool | str | int | float | None]
 
 
-def begun_with(loaded: LoadedModel, source: Source, run: RunArguments, config: CDRLConfig) -> Begun:
-    """What these arguments begin."""
+def begun_with(
+    loaded: LoadedModel, source: Source, run: RunArguments, config: CDRLConfig, *, adapter: bool
+) -> Begun:
+    """What these arguments begin; `adapter`: whether a LoRA adapter learns, and the base stays."""
     settings = {name: getattr(run, name) for name in _OF_THE_RUN}
-    settings |= {name: getattr(config, name) for name in _OF_CDRL}
+    if holds_pairs(source):
+        settings |= dict.fromkeys(NOISE_SETTINGS)
+    settings |= {name: _told(getattr(config, name)) for name in _OF_CDRL} | {"adapter": adapter}
     return Begun(base=loaded.fingerprint, data=source.digest, settings=settings)
+
+
+def _told(value: object) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def begin(out: Path, asked: Begun) -> None:

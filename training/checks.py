@@ -40,14 +40,16 @@ def check_head(model: Any) -> None:
         model: without PEFT's wrapper.
 
     Raises:
-        InputError: the head has a bias or an adapter, or the logits are scaled or capped: C and KL
-            are computed from hidden states and the head's weights alone.
+        InputError: the head has a bias, an adapter or a copy that is trained, or the logits are
+            scaled or capped: C and KL are computed from hidden states and the head's weights alone.
     """
     head = model.get_output_embeddings()
     text = model.config.get_text_config()
     changed = [name for name in _CHANGED_LOGITS if getattr(text, name, None) not in (None, 1)]
     if hasattr(head, "base_layer"):
         changed.append("an adapter on the output head")
+    elif hasattr(head, "modules_to_save"):
+        changed.append("a trained copy of the output head (lora_modules_to_save)")
     elif getattr(head, "bias", None) is not None:
         changed.append("a bias of the output head")
     if changed:

@@ -87,6 +87,10 @@ class CDRLConfig(GRPOConfig):
             )
         if self.scale_rewards == "batch":
             raise InputError("scale_rewards: CDRL knows group and none")
+        if self.multi_objective_aggregation != "sum_then_normalize":
+            raise InputError("multi_objective_aggregation: CDRL knows sum_then_normalize")
+        if self.reward_weights is not None and len(self.reward_weights) != 2:
+            raise InputError("reward_weights: give two, of R_output and of R_format")
         local = self.per_device_train_batch_size * (self.steps_per_generation or 1)
         if local % (2 * self.group):
             raise InputError(

@@ -23,7 +23,7 @@ from catts.errors import CattsError, ImageError, InputError
 from catts.images import image_digest, load_image
 from catts.question import Question
 from catts.records import first_problem
-from catts.training.data import TrainingRow
+from catts.training.data import Source, TrainingRow
 from catts.training.pairs_folder import check_complete
 
 _NEEDED = ("image", "question", "answer")
@@ -78,12 +78,14 @@ class DatasetSource:
                     break
                 continue
             said = [row.question, row.choices, row.answer, image_digest(row.image)]
+            if row.twin is not None:
+                said.append(image_digest(load_image(row.twin)))
             digest.update(f"{json.dumps(said)}\n".encode())
         if bad:
             more = ", and perhaps more" if len(bad) == _MOST_TOLD else ""
             raise InputError("\n".join([*bad, f"{len(bad)} rows cannot be used{more}"]))
         self.digest = digest.hexdigest()
-        """SHA-256 (hex) over questions, choices, answers and pictures."""
+        """SHA-256 (hex) over questions, choices, answers and pictures, twins among them."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -149,6 +151,11 @@ class DatasetSource:
         if path and not picture.get("bytes") and (folder / path).is_file():
             return str(folder / path)
         return picture.get("bytes") or path or None
+
+
+def holds_pairs(source: Source) -> bool:
+    """Whether the noised pictures were made before."""
+    return isinstance(source, DatasetSource) and source.paired
 
 
 def open_dataset(

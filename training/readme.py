@@ -11,7 +11,7 @@ from catts.training.config import CDRLConfig
 
 _LIBRARIES = ("catts", "trl", "transformers", "torch")
 _HOW_FAST = ("learning_rate", "lr_scheduler_type", "warmup_steps", "generation_batch_size",
-             "max_grad_norm", "loss_type", "scale_rewards", "reward_weights")  # fmt: skip
+             "max_grad_norm")  # fmt: skip
 _WHOLE = "The same architecture and tokenizer."
 _ADAPTER = "A LoRA adapter; its base is loaded with it."
 

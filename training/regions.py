@@ -10,11 +10,13 @@ from catts.perception.looker import Looker
 from catts.training.arguments import RunArguments
 from catts.training.config import CDRLConfig
 from catts.training.data import KeyPlace, Noise, Source, TrainingRow
-from catts.training.dataset_source import DatasetSource
+from catts.training.dataset_source import holds_pairs
 
 if TYPE_CHECKING:
     from catts.perception.saliency import Saliency
 
+NOISE_SETTINGS = ("noise_low", "noise_high", "region_share")
+"""What pairs that were made before decide themselves."""
 NO_CLIP = (
     "region saliency needs a CLIP for your pictures: give clip, such as "
     "ViT-B-32:laion2b_s34b_b79k or a folder, or region whole"
@@ -63,9 +65,11 @@ def noise_of(run: RunArguments, config: CDRLConfig, source: Source) -> Noise:
         InputError: a setting of the noise cannot be used, or says nothing for these questions.
     """
     steps = run.noise_low, run.noise_high, config.seed
-    if isinstance(source, DatasetSource) and source.paired:
-        if run.region is not None or run.clip is not None:
-            raise InputError(f"{run.data} holds pairs, noised already: leave region and clip out")
+    if holds_pairs(source):
+        unset = RunArguments()
+        for name in ("region", "clip", *NOISE_SETTINGS):
+            if getattr(run, name) != getattr(unset, name):
+                raise InputError(f"{run.data} holds pairs, noised already: leave {name} out")
         return Noise(*steps)
     stream = run.data == "embedded"
     region = run.region or (None if stream else "saliency")

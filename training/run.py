@@ -58,6 +58,12 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     base = model.model_name_or_path or "embedded"
     source = source_of(run, quiet=_quiet(config))
     noise = noise_of(run, config, source)
+    at_once = _questions_at_once(config)
+    if len(source) < at_once:
+        raise InputError(
+            f"{run.data}: {len(source)} questions, and a step takes {at_once}: give more, or a "
+            "smaller per_device_train_batch_size"
+        )
     with loading_whole(config):
         loaded = load_model(
             shipped_folder(base, "base") if base in SHIPPED else base,
@@ -74,7 +80,7 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
     page: Callable[[int], str] | None = None
     with config.main_process_first(local=False, desc="the folder of the run"):
         if config.process_index == 0:
-            begun = begun_with(loaded, source, run, config)
+            begun = begun_with(loaded, source, run, config, adapter=bool(model.use_peft))
             begin(out, begun)
             page = partial(
                 readme, f"{loaded.name}-cdrl", loaded.name, run.data, begun, config,
@@ -86,9 +92,7 @@ def train(run: RunArguments, config: CDRLConfig, model: ModelConfig) -> Path:
         args=config,
         normalisation=normalisation,
         readme=page,
-        train_dataset=twins(
-            source, loaded.prompts, loaded.vocabulary.plain, noise, keep=_questions_at_once(config)
-        ),
+        train_dataset=twins(source, loaded.prompts, loaded.vocabulary.plain, noise, keep=at_once),
         # the trainer changes it: prompts are padded on the left
         processing_class=copy.deepcopy(loaded.processor),
         peft_config=get_peft_config(model),
@@ -124,6 +128,8 @@ def _normalisation(
             _measure(loaded, source, run, config, path)
     try:
         return Normalisation.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} was not written: see what the first process said") from error
     except ValidationError as error:
         raise InputError(f"{path} is broken: start in another output_dir") from error
 

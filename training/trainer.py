@@ -1,6 +1,6 @@
 """CDRL as a thin layer over TRL's GRPO: noised twins, confidences, and their gradient."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +12,20 @@ from trl.trainer.utils import RepeatSampler
 
 from catts.files import write_whole
 from catts.training.checks import check_head
+from catts.training.confidence_rewards import ConfidenceRewards, confidence_rewards
 from catts.training.config import CDRLConfig
 from catts.training.forward_terms import Listener
-from catts.training.rewards import Normalisation, calibration_reward, perception_reward
+from catts.training.rewards import Normalisation
 from catts.training.row_rewards import format_of, output_of
 from catts.training.sharded import whole
 from catts.training.token_terms import sequence_means
+from catts.training.twin_sampler import TwinSampler
 
 _PICTURES = (
     "pixel_values", "image_grid_thw", "num_images", "pixel_attention_mask", "spatial_shapes",
     "num_tiles", "image_sizes", "token_type_ids", "mm_token_type_ids", "image_position_ids",
 )  # fmt: skip
 """What TRL hands to a forward pass beside the tokens, of whatever architecture."""
-
-
-class TwinSampler(Sampler[int]):
-    """Each question's clean row, a group of them, then its noised row, a group of them.
-
-    Row 2 i of the dataset is question i with its picture, row 2 i + 1 with the noised one.
-    """
-
-    def __init__(self, inner: RepeatSampler, group: int) -> None:
-        """`inner` repeats the index of each question `2 * group` times in a row."""
-        self._inner, self._group = inner, group
-
-    def __iter__(self) -> Iterator[int]:
-        """Indices of rows."""
-        for place, question in enumerate(self._inner):
-            yield 2 * question + place // self._group % 2
-
-    def set_epoch(self, epoch: int) -> None:
-        """Give an epoch an order of its own, whether the run began before it or in it."""
-        if self._inner.shuffle:
-            self._inner.generator.manual_seed((self._inner.seed or 0) + epoch)
-
-    def __len__(self) -> int:
-        """Indices in an epoch."""
-        return len(self._inner)
 
 
 class CDRLTrainer(GRPOTrainer):
@@ -185,14 +162,16 @@ class CDRLTrainer(GRPOTrainer):
         first = self.accelerator.process_index * len(inputs)
         right, form = self._given[first : first + len(inputs)].unbind(-1)
         clean = torch.arange(len(inputs), device=right.device) // self._group % 2 == 0
-        terms = self._confidence_rewards(confidence, right, clean)
+        terms = confidence_rewards(confidence, right, clean, self.args, self._normalisation)
         output["path"] = terms.slope
         output["clean"] = clean
-        output["advantages"] = self._advantages(terms.reward, right, form, clean)
+        output["advantages"] = self._advantages(terms.total, right, form, clean)
         tokens = self.accelerator.gather(output["completion_mask"][clean].sum()).sum()
         # each process takes its share of the sum over all, as TRL does for its own loss
         output["clean_tokens"] = tokens.clamp(min=1) / self.accelerator.num_processes
         self._tell(confidence, right, clean, terms)
+        if self.log_completions:
+            self._tell_columns(confidence, output["advantages"], terms)
         return output
 
     @torch.no_grad()
@@ -209,33 +188,14 @@ class CDRLTrainer(GRPOTrainer):
         found = self._listener.take_terms().confidence
         return sequence_means(found, output["completion_mask"])
 
-    def _confidence_rewards(self, confidence: Tensor, right: Tensor, clean: Tensor) -> "_Terms":
-        args, norm = self.args, self._normalisation
-        with torch.enable_grad():
-            leaf = confidence.detach().clone().requires_grad_()
-            seen, noised = leaf.view(-1, 2, self._group).unbind(1)
-            if args.twin == "fresh":
-                noised = noised.mean(1, keepdim=True).expand_as(seen)
-            perception = perception_reward(
-                seen, noised, alpha=args.alpha, beta=args.perception_beta, deviation=norm.deviation
-            )
-            calibration = args.calibration_weight * calibration_reward(
-                norm(leaf), right, args.calibration
-            )
-            if args.twin == "rescored":  # these were not drawn under the noised picture
-                calibration = calibration * clean
-            (slope,) = torch.autograd.grad(perception.sum() + calibration.sum(), leaf)
-        spread = torch.zeros_like(confidence)
-        spread[clean] = perception.detach().flatten()
-        return _Terms(spread, calibration.detach(), slope)
-
     def _advantages(self, conf: Tensor, right: Tensor, form: Tensor, clean: Tensor) -> Tensor:
         """Of each group by itself, as TRL has it."""
         weights = self.reward_weights.to(right.device)
-        total = (conf + weights[0] * right + weights[1] * form).view(-1, self._group)
-        centred = total - total.mean(1, keepdim=True)
-        deviation = total.std(1, keepdim=True)
-        self._log_mean("frac_groups_without_signal", (deviation < 1e-6).float())
+        total = conf + weights[0] * right + weights[1] * form
+        groups = total.view(-1, self._group)
+        centred = groups - groups.mean(1, keepdim=True)
+        deviation = groups.std(1, keepdim=True)
+        self._tell_rewards(total, deviation.expand_as(groups).flatten(), clean)
         if self.scale_rewards != "none":
             centred = centred / (deviation + 1e-4)
         advantages = centred.flatten()
@@ -253,12 +213,14 @@ class CDRLTrainer(GRPOTrainer):
         found = self._listener.take_terms()
         mask = inputs["completion_mask"]
         steps = self.current_gradient_accumulation_steps
-        window = self.args.per_device_train_batch_size * steps
+        # a completion that is scored again makes two rows
+        rows = 1 if self.args.twin == "fresh" else 2
+        completions = self.args.per_device_train_batch_size * steps / rows
         if self.args.gradient == "whole":
             confidence = sequence_means(found.confidence, mask)
             # its gradient alone: the value would say nothing
             moved = confidence - confidence.detach()
-            loss = loss - (inputs["path"] * moved).sum() / window
+            loss = loss - (inputs["path"] * moved).sum() / completions
         if found.divergence is not None:
             kl = (found.divergence * mask * inputs["clean"][:, None]).sum()
             kl = kl / (inputs["clean_tokens"] * steps / self.args.steps_per_generation)
@@ -272,11 +234,13 @@ class CDRLTrainer(GRPOTrainer):
         with torch.no_grad():
             return whole(weight)
 
-    def _tell(self, confidence: Tensor, right: Tensor, clean: Tensor, terms: "_Terms") -> None:
+    def _tell(
+        self, confidence: Tensor, right: Tensor, clean: Tensor, terms: ConfidenceRewards
+    ) -> None:
         fall = confidence[clean].mean() - confidence[~clean].mean()
         numbers = {
             "rewards/perception/mean": terms.perception[clean],
-            "rewards/calibration/mean": terms.calibration,
+            "rewards/calibration/mean": terms.calibration[self._drawn(clean)],
             "confidence/clean": confidence[clean],
             "confidence/noised": confidence[~clean],
             "confidence/fall": fall[None] / self._normalisation.deviation,
@@ -287,21 +251,41 @@ class CDRLTrainer(GRPOTrainer):
         for name, values in numbers.items():
             self._log_mean(name, values)
 
+    def _drawn(self, clean: Tensor) -> Tensor:
+        """Rows whose completion was drawn under their own picture."""
+        return torch.ones_like(clean) if self.args.twin == "fresh" else clean
+
+    def _tell_rewards(self, total: Tensor, deviation: Tensor, clean: Tensor) -> None:
+        """In the place of TRL's numbers, which lack R_conf."""
+        drawn = self._drawn(clean)
+        rewards = self.accelerator.gather(total[drawn].float())
+        still = self.accelerator.gather((deviation[drawn] < 1e-6).float())
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        metrics["reward"][-1] = rewards.mean().item()
+        metrics["reward_std"][-1] = rewards.std().item()
+        metrics["frac_reward_zero_std"][-1] = still.mean().item()
+        metrics["frac_groups_without_signal"].append(still.mean().item())
+
+    def _tell_columns(
+        self, confidence: Tensor, advantages: Tensor, terms: ConfidenceRewards
+    ) -> None:
+        """Columns of the completions that TRL logs, and the advantages in the place of its own."""
+        logs: Any = self._logs
+        told = logs["advantages"]
+        gathered = self.accelerator.gather(advantages).tolist()
+        for _ in gathered:
+            told.pop()
+        told.extend(gathered)
+        for name, values in {
+            "confidence": confidence, "perception": terms.perception,
+            "calibration": terms.calibration,
+        }.items():  # fmt: skip
+            logs["extra"][name].extend(self.accelerator.gather(values).tolist())
+
     def _log_mean(self, name: str, values: Tensor) -> None:
         mode = "train" if self.model.training else "eval"
         mean = self.accelerator.gather(values.float().mean())
         self._metrics[mode][name].append(mean.mean().item())
-
-
-class _Terms:
-    """Rewards of confidence of a local batch, in its order."""
-
-    def __init__(self, perception: Tensor, calibration: Tensor, slope: Tensor) -> None:
-        self.perception, self.calibration = perception, calibration
-        self.reward = perception + calibration
-        """R_conf, shape (rows,)."""
-        self.slope = slope
-        """Derivative of the sum of R_conf to each C, shape (rows,)."""
 
 
 def _pictures(prompt: Sequence[dict[str, Any]]) -> list[Any]:

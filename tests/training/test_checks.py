@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft.utils.other import ModulesToSaveWrapper
 
 from catts.errors import InputError
 from catts.training.checks import check_head
@@ -36,3 +37,6 @@ def test_a_bias_or_an_adapter_is_refused() -> None:
     adapted.base_layer = PLAIN
     with pytest.raises(InputError, match="an adapter on the output head"):
         check_head(model(adapted))
+    beside = ModulesToSaveWrapper(torch.nn.Linear(4, 8, bias=False), "default")
+    with pytest.raises(InputError, match="a trained copy of the output head"):
+        check_head(model(beside))

@@ -61,15 +61,21 @@ def test_a_run_that_goes_on_ends_as_one_that_did_not_stop(tmp_path: Path) -> Non
 
 @pytest.mark.models
 @pytest.mark.slow
-def test_lora_trains_an_adapter_that_loads(tmp_path: Path) -> None:
-    folder = run(
-        tmp_path / "lora", "--max_steps", "1", "--use_peft", "true", "--lora_r", "4",
-        "--lora_target_modules", "q_proj", "v_proj", "--gradient_checkpointing", "true",
+def test_lora_trains_an_adapter_that_goes_on_and_loads(tmp_path: Path) -> None:
+    lora = (
+        "--use_peft", "true", "--lora_r", "4", "--lora_target_modules", "q_proj", "v_proj",
+        "--gradient_checkpointing", "true", "--lr_scheduler_type", "constant", "--max_steps",
     )  # fmt: skip
-    assert (folder / "adapter_model.safetensors").is_file()
+    run(tmp_path / "lora", *lora, "1")
+    folder = run(tmp_path / "lora", *lora, "2")
+    whole = run(tmp_path / "whole", *lora, "2")
+    ours, theirs = (load_file(f / "adapter_model.safetensors") for f in (folder, whole))
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-2, atol=1e-5)
+    assert told(tmp_path / "lora", 2)[1]["kl"] > 0
     loaded = load_model(folder, device="cpu")
     assert loaded.card.prompt_set == "embedded"
-    assert abs(told(tmp_path / "lora", 1)[0]["kl"]) < 1e-5
+    assert abs(told(tmp_path / "lora", 2)[0]["kl"]) < 1e-5
     with pytest.raises(InputError, match="is a LoRA adapter: merge it into its base"):
         run(tmp_path / "again", "--max_steps", "1", "--model_name_or_path", str(folder))
 
@@ -128,9 +134,27 @@ def test_what_would_be_passed_over_in_silence_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_cut_completions_cannot_be_masked() -> None:
-    with pytest.raises(InputError, match="mask_truncated_completions"):
-        parsed("embedded", ["--mask_truncated_completions", "true"])
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (("--mask_truncated_completions", "true"), "mask_truncated_completions"),
+        (("--scale_rewards", "batch"), "scale_rewards: CDRL knows group and none"),
+        (("--reward_weights", "1", "1", "1"), "reward_weights: give two"),
+        (
+            ("--multi_objective_aggregation", "normalize_then_sum"),
+            "multi_objective_aggregation: CDRL knows sum_then_normalize",
+        ),
+    ],
+)
+def test_what_trl_knows_and_cdrl_does_not_is_refused(setting: tuple[str, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        parsed("embedded", setting)
+
+
+def test_fewer_questions_than_a_step_takes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="embedded: 1 questions, and a step takes 2"):
+        run(tmp_path / "run", "--questions", "1")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.models

@@ -10,7 +10,8 @@ from trl.trainer.utils import RepeatSampler
 
 from catts.errors import InputError
 from catts.training.rewards import calibration_reward, perception_reward
-from catts.training.trainer import CDRLTrainer, TwinSampler
+from catts.training.trainer import CDRLTrainer
+from catts.training.twin_sampler import TwinSampler
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
@@ -65,7 +66,8 @@ def directly(
     kl = ((log_p.exp() * (log_p - log_q)).sum(-1) * mask)[clean].sum() / mask[clean].sum()
     loss = policy + trainer._anchor * kl
     if args.gradient == "whole":
-        loss = loss - reward / len(c)
+        completions = len(c) if args.twin == "fresh" else clean.sum()
+        loss = loss - reward / completions
     loss.backward()
     return gradients(model)
 
@@ -137,6 +139,13 @@ def test_a_step_moves_the_weights_and_is_logged(make) -> None:
     assert any((before[n] != p).any() for n, p in trainer.model.state_dict().items())
     told = [entry for entry in trainer.state.log_history if "loss" in entry]
     assert len(told) == 2
+    reward = sum(
+        told[0][f"rewards/{term}/mean"]
+        for term in ("output_of", "format_of", "perception", "calibration")
+    )
+    noised = told[0]["rewards/perception/mean"] / 2  # those rows have none
+    assert told[0]["reward"] == pytest.approx(reward - noised, rel=1e-4)
+    assert told[0]["frac_reward_zero_std"] == told[0]["frac_groups_without_signal"]
     for name in (
         "rewards/output_of/mean", "rewards/format_of/mean", "rewards/perception/mean",
         "rewards/calibration/mean", "confidence/clean", "confidence/noised", "confidence/fall",
@@ -145,6 +154,18 @@ def test_a_step_moves_the_weights_and_is_logged(make) -> None:
         assert name in told[0], name
     assert abs(told[0]["kl"]) < 1e-5, "the base is its own reference at first"
     assert told[1]["kl"] > 0
+
+
+def test_logged_completions_have_the_confidences_and_the_advantages_in_use(make) -> None:
+    trainer = make(log_completions=True, num_completions_to_print=0)
+    inputs = batch(trainer)
+    told = {name: list(values) for name, values in trainer._logs["extra"].items()}
+    assert told.keys() == {"confidence", "perception", "calibration"}
+    assert all(len(values) == 8 and any(values) for values in told.values())
+    assert list(trainer._logs["advantages"]) == inputs["advantages"].tolist()
+    assert not any(
+        v for v, clean in zip(told["perception"], inputs["clean"], strict=True) if not clean
+    )
 
 
 def test_twins_follow_their_clean_rows() -> None:
