@@ -23,6 +23,9 @@ class KeyRegion(Record):
     """Rows and columns of patches."""
     patches: tuple[int, ...]
     """Indices in reading order (row * columns + column), ascending, each once."""
+    saliency: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = None
+    """Share of the saliency in each patch of the grid, in reading order, to five places, for people
+    to look at; None where it was not kept."""
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -30,7 +33,18 @@ class KeyRegion(Record):
             raise ValueError("the patches are not ascending, each once; sort them")
         if self.patches and not 0 <= self.patches[0] <= self.patches[-1] < self.count:
             raise ValueError(f"a grid of {self.grid} has patches 0 to {self.count - 1} only")
+        if self.saliency is not None and len(self.saliency) != self.count:
+            raise ValueError(f"a grid of {self.grid} has {self.count} shares of the saliency")
         return self
+
+    def with_saliency(self, saliency: NDArray[np.floating]) -> Self:
+        """The same region that keeps the map it was found in, of the grid's shape."""
+        shares = saliency.ravel() / saliency.sum()
+        return self.model_copy(update={"saliency": tuple(round(float(s), 5) for s in shares)})
+
+    def heat(self) -> NDArray[np.float64] | None:
+        """The kept saliency as a map of the grid's shape."""
+        return None if self.saliency is None else np.array(self.saliency).reshape(self.grid)
 
     @property
     def count(self) -> int:

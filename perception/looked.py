@@ -70,7 +70,7 @@ def look(
         InputError: `out` cannot be written.
     """
     found = saliency.map(image, question, choices)
-    region = key_region(found, share)
+    region = key_region(found, share).with_saliency(found)
     seed = noise_seed(image_digest(image), t)
     panels = [
         ("picture", image),

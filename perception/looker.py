@@ -22,6 +22,7 @@ class Looker(Protocol):
     ) -> KeyRegion:
         """The key region of a question over an RGB picture, which holds `share` of the saliency.
 
+        Traces show the saliency itself where the region has it (`KeyRegion.with_saliency`).
         Called from any thread.
         """
         ...

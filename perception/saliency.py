@@ -70,8 +70,9 @@ class Saliency:
     def region(
         self, image: Image, question: str, choices: Sequence[str], share: float
     ) -> KeyRegion:
-        """The fewest patches that hold `share`, in [0, 1], of a question's saliency."""
-        return key_region(self.map(image, question, choices), share)
+        """The fewest patches that hold `share`, in [0, 1], of a question's saliency; with it."""
+        found = self.map(image, question, choices)
+        return key_region(found, share).with_saliency(found)
 
     def maps(self, images: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[FloatMap]:
         """The map of each picture's texts over it: the weighted mean of the texts' maps.

@@ -185,7 +185,7 @@ def _rows(
                 "answer": row.answer,
                 "choices": list(row.choices),
                 "t": noise.step(index),
-                "region": None if place is None else place.model_dump(),
+                "region": None if place is None else place.model_dump(exclude={"saliency"}),
             }
 
 

@@ -27,6 +27,13 @@ class RunCard:
     """Category, level and the like."""
     maps: tuple[bytes, ...] = ()
     """Thumbnails of the key-region map of each picture, where there is one."""
+    heats: tuple[bytes, ...] = ()
+    """Thumbnails of the saliency of each picture, where it was kept."""
+
+    @property
+    def thumbnails(self) -> int:
+        """Of all kinds."""
+        return len(self.pictures) + len(self.noised) + len(self.maps) + len(self.heats)
 
     @property
     def first_leader(self) -> str | None:

@@ -66,6 +66,7 @@ def detail(card: RunCard, scale: Scale) -> dict[str, Any]:
         "pictures": list(map(data_uri, card.pictures)),
         "noised": list(map(data_uri, card.noised)),
         "maps": list(map(data_uri, card.maps)),
+        "heats": list(map(data_uri, card.heats)),
         "noise": _noise(trace),
         "noAnswer": trace.why_no_answer,
         "engine": clean(trace.engine),

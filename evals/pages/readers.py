@@ -19,7 +19,7 @@ from catts.graph.records import NoisedImage
 from catts.graph.trace import Trace, read_traces
 from catts.images import load_image
 from catts.perception.key_region import KeyRegion
-from catts.perception.panels import region_map
+from catts.perception.panels import heat_map, region_map
 from catts.records import first_problem
 
 
@@ -57,7 +57,7 @@ def read_runs(path: Path, images: PictureFolder | None) -> Runs:
     if images is None:
         return Runs(path.name, tuple(RunCard(str(n), t) for n, t in enumerate(traces, start=1)))
     most = share_of_budget(
-        sum(len(t.question.images) + len(_noised(t)) + len(_regions(t)) for t in traces)
+        sum(len(t.question.images) + len(_noised(t)) + 2 * len(_regions(t)) for t in traces)
     )
     cards = tuple(
         RunCard(
@@ -66,6 +66,7 @@ def read_runs(path: Path, images: PictureFolder | None) -> Runs:
             pictures=_thumbnails(trace.question.images, images, most),
             noised=_noised_thumbnails(trace, images, most),
             maps=_region_thumbnails(trace, images, most),
+            heats=_heat_thumbnails(trace, images, most),
         )
         for number, trace in enumerate(traces, start=1)
     )
@@ -80,7 +81,9 @@ def read_log(path: Path, images: PictureFolder | None) -> Runs:
 
     log = read_inspect_log(path)
     most = share_of_budget(
-        sum(len(run.pictures) + len(run.noised) + len(run.maps) for run in log.runs)
+        sum(
+            len(run.pictures) + len(run.noised) + len(run.maps) + len(run.heats) for run in log.runs
+        )
     )
     cards = tuple(
         RunCard(
@@ -89,6 +92,7 @@ def read_log(path: Path, images: PictureFolder | None) -> Runs:
             pictures=tuple(_smaller(picture, most) for picture in run.pictures),
             noised=tuple(_smaller(picture, most, noised=True) for picture in run.noised),
             maps=tuple(_smaller(picture, most) for picture in run.maps),
+            heats=tuple(_smaller(picture, most) for picture in run.heats),
             gold=run.item.answer,
             right=run.grades.get("strict"),
             groups=dict(run.item.groups) | _other_grades(run.grades),
@@ -136,6 +140,16 @@ def _region_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[
         thumbnail(region_map(clean.resize(noised.size, Resampling.BICUBIC), region), most)
         for noised, region, clean in found
         if clean is not None
+    )
+
+
+def _heat_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[bytes, ...]:
+    """What the regions were found in, over the clean pictures."""
+    found = ((n, region.heat(), images.get(n.digest)) for n, region in _regions(trace))
+    return tuple(
+        thumbnail(heat_map(clean.resize(noised.size, Resampling.BICUBIC), heat), most)
+        for noised, heat, clean in found
+        if clean is not None and heat is not None
     )
 
 

@@ -50,7 +50,7 @@ def _shown(section: Section) -> Shown:
             kind="runs",
             title=section.title,
             questions=len(section.cards),
-            pictures=sum(len(c.pictures) + len(c.noised) + len(c.maps) for c in section.cards),
+            pictures=sum(card.thumbnails for card in section.cards),
             missing=section.missing,
         )
     return Shown(kind="study", title=section.title, questions=section.made.questions)

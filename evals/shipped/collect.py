@@ -114,7 +114,7 @@ class Collection:
 
         key = ["contrast", engine.fingerprint, str(t), params.model_dump_json()]
         if regions is not None:
-            places = "\0".join(region.model_dump_json() for region in regions)
+            places = "\0".join(region.model_dump_json(exclude={"saliency"}) for region in regions)
             key.append(hashlib.sha256(places.encode()).hexdigest())
         return self._collect(key, _ROWS // 4, ask, title)
 

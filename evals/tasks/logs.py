@@ -38,6 +38,8 @@ class LoggedRun:
     """The same of what the self-check saw."""
     maps: tuple[bytes, ...] = ()
     """The same of where its noise went, for runs that looked for a key region."""
+    heats: tuple[bytes, ...] = ()
+    """The same of the saliency that those regions were found in."""
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,5 @@ def _logged(sample: EvalSample, path: Path) -> LoggedRun:
         pictures=shown.clean,
         noised=shown.noised,
         maps=shown.maps,
+        heats=shown.heats,
     )

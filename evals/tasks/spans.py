@@ -18,7 +18,7 @@ from catts.graph.ledger import Ballot
 from catts.graph.nodes import render
 from catts.graph.records import ContrastRecord, Decision, NodeRun, SampleRecord
 from catts.perception.key_region import KeyRegion
-from catts.perception.panels import region_map
+from catts.perception.panels import heat_map, region_map
 
 MOST = 40_000
 """Bytes of a picture in a transcript."""
@@ -26,6 +26,7 @@ MOST = 40_000
 _SOURCE = "catts"
 _NOISED = "noised picture"
 _REGION = "key region"
+_HEAT = "saliency"
 _SHOWN = re.compile(
     r"(?P<caption>[^\n]+)\n\n!\[[^\n]+\]\(data:image/\w+;base64,(?P<data>[^\n)]+)\)"
 )
@@ -61,6 +62,8 @@ class TranscriptObserver:
                     if isinstance(noised.region, KeyRegion):
                         covered = f"{noised.region.covered:.0%} of the picture"
                         clean = picture.resize(noised.size, Resampling.BICUBIC)
+                        if (heat := noised.region.heat()) is not None:
+                            show_picture(_HEAT, heat_map(clean, heat))
                         show_picture(f"{_REGION}, {covered}", region_map(clean, noised.region))
                     caption = f"{_NOISED}, t = {noised.t}"
                     show_picture(caption, render(noised, picture), noised=True)
@@ -96,19 +99,22 @@ class Pictures:
     """What the self-check saw of them."""
     maps: tuple[bytes, ...] = ()
     """Where it put the noise, for runs that looked for a key region."""
+    heats: tuple[bytes, ...] = ()
+    """The saliency that those regions were found in."""
 
 
 def pictures_of(events: Iterable[Event]) -> Pictures:
     """What `show_picture` put into a transcript, whose attachments are resolved."""
-    found: dict[str, list[bytes]] = {"": [], _NOISED: [], _REGION: []}
+    found: dict[str, list[bytes]] = {"": [], _NOISED: [], _REGION: [], _HEAT: []}
     for event in events:
         if not (isinstance(event, InfoEvent) and event.source == _SOURCE):
             continue
         shown = _SHOWN.fullmatch(event.data) if isinstance(event.data, str) else None
         if shown is not None:
-            kind = next(k for k in (_NOISED, _REGION, "") if shown["caption"].startswith(k))
+            kinds = (_NOISED, _REGION, _HEAT, "")
+            kind = next(k for k in kinds if shown["caption"].startswith(k))
             found[kind].append(b64decode(shown["data"]))
-    return Pictures(tuple(found[""]), tuple(found[_NOISED]), tuple(found[_REGION]))
+    return Pictures(*(tuple(found[kind]) for kind in ("", _NOISED, _REGION, _HEAT)))
 
 
 def _fact(value: object) -> Any:

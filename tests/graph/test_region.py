@@ -64,7 +64,7 @@ async def test_the_picture_can_be_made_again_from_a_stored_trace() -> None:
     assert stored.self_check is not None
     assert render(stored.self_check.noised[0], PICTURE).tobytes() == engine.noised[0]
     held = json.loads(trace.model_dump_json())["self_check"]["noised"][0]["region"]
-    assert held == {"grid": [2, 3], "patches": [0, 4]}
+    assert held == {"grid": [2, 3], "patches": [0, 4], "saliency": None}
 
 
 async def test_a_trace_of_before_there_were_regions_is_read() -> None:

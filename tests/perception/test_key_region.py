@@ -81,6 +81,12 @@ def test_the_edge_of_a_patch_is_half_a_patch_wide_and_linear() -> None:
 def test_a_region_survives_being_stored() -> None:
     region = KeyRegion(grid=(2, 3), patches=(0, 5))
     assert KeyRegion.model_validate_json(region.model_dump_json()) == region
+    assert region.heat() is None
+    looked = region.with_saliency(np.array([[3.0, 0, 0], [0, 0, 1]]))
+    assert KeyRegion.model_validate_json(looked.model_dump_json()) == looked
+    np.testing.assert_allclose(looked.heat(), [[0.75, 0, 0], [0, 0, 0.25]])
+    with pytest.raises(ValueError, match="has 6 shares of the saliency"):
+        KeyRegion(grid=(2, 3), patches=(0, 5), saliency=(0.5, 0.5))
 
 
 @pytest.mark.parametrize("patches", [(6,), (-1,), (1, 0), (1, 1)])

@@ -50,6 +50,7 @@ function pictures(run) {
   run.pictures.forEach((source, place) => {
     const several = run.pictures.length > 1 ? ` ${place + 1}` : "";
     shown.push(picture(source, `picture${several}`));
+    if (run.heats[place]) shown.push(picture(run.heats[place], `saliency${several}`));
     if (run.maps[place]) shown.push(picture(run.maps[place], `key region${several}`));
     if (run.noised[place]) {
       shown.push(picture(run.noised[place], `as the self-check saw it: ${run.noise[place]}`, "noised"));

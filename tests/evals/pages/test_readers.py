@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from catts.errors import ReportError, TraceError
@@ -37,7 +38,8 @@ async def test_traces_with_their_pictures(tmp_path, asked, picture):
 async def test_a_run_that_looked_for_a_key_region_shows_it(tmp_path, asked, picture):
     trace = await asked("One?")
     (noised,) = trace.self_check.noised
-    region = KeyRegion(grid=(2, 3), patches=(0,))
+    heat = np.array([[5, 1, 0], [0, 2, 0]])
+    region = KeyRegion(grid=(2, 3), patches=(0,)).with_saliency(heat)
     check = trace.self_check.model_copy(
         update={"noised": (noised.model_copy(update={"region": region}),)}
     )
@@ -47,10 +49,12 @@ async def test_a_run_that_looked_for_a_key_region_shows_it(tmp_path, asked, pict
     runs = read(tmp_path / "traces.jsonl", PictureFolder(tmp_path / "images"))
     assert isinstance(runs, Runs)
     with_region, without = runs.cards
-    (shown,) = with_region.maps
-    assert load_image(shown).size == picture.size
-    assert shown not in (*with_region.pictures, *with_region.noised)
-    assert without.maps == ()
+    kinds = (with_region.pictures, with_region.heats, with_region.maps, with_region.noised)
+    ((clean,), (saliency,), (shown,), (noise,)) = kinds
+    assert load_image(shown).size == load_image(saliency).size == picture.size
+    assert len({clean, saliency, shown, noise}) == with_region.thumbnails == 4
+    assert len(detail(with_region, {})["heats"]) == 1
+    assert without.maps == without.heats == ()
     assert detail(with_region, {})["noise"] == [f"t = {noised.t}, key region"]
     assert detail(without, {})["noise"] == [f"t = {noised.t}, whole picture"]
 

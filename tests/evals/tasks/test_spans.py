@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from inspect_ai.event import InfoEvent
 from PIL import Image
@@ -23,7 +24,10 @@ class Transcript:
         self.events.append(InfoEvent(data=data, source=source))
 
 
-@pytest.mark.parametrize("region", [None, KeyRegion(grid=(2, 3), patches=(0, 4))])
+REGION = KeyRegion(grid=(2, 3), patches=(0, 4))
+
+
+@pytest.mark.parametrize("region", [None, REGION, REGION.with_saliency(np.eye(2, 3))])
 async def test_the_self_check_shows_where_its_noise_went(monkeypatch, region) -> None:
     held = Transcript()
     monkeypatch.setattr(spans, "transcript", lambda: held)
@@ -35,5 +39,6 @@ async def test_the_self_check_shows_where_its_noise_went(monkeypatch, region) ->
     found = pictures_of(held.events)
     assert (len(found.clean), len(found.noised)) == (1, 1)
     assert len(found.maps) == (0 if region is None else 1)
+    assert len(found.heats) == (0 if region is None or region.saliency is None else 1)
     captions = [e.data.partition("\n")[0] for e in held.events if isinstance(e.data, str)]
     assert ("key region, 33% of the picture" in captions) == (region is not None)
