@@ -32,6 +32,12 @@ def heat_map(image: Image.Image, saliency: NDArray[np.floating]) -> Image.Image:
     return _picture(grey + _STRONGEST * heat * (_HOT - grey))
 
 
+def saliency_map(image: Image.Image, region: KeyRegion) -> Image.Image | None:
+    """`heat_map` of the saliency that a key region was found in; None where it was not kept."""
+    heat = region.heat()
+    return None if heat is None else heat_map(image, heat)
+
+
 def region_map(image: Image.Image, region: KeyRegion) -> Image.Image:
     """The picture, dark outside the key region; same size, RGB."""
     mask = region.mask(*image.size)[..., None]

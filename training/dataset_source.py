@@ -71,15 +71,12 @@ class DatasetSource:
             console=Console(stderr=True),
         ):  # fmt: skip
             try:
-                row = self._checked(index)
+                said = self._checked(index)
             except InputError as error:
                 bad.append(str(error))
                 if len(bad) == _MOST_TOLD:
                     break
                 continue
-            said = [row.question, row.choices, row.answer, image_digest(row.image)]
-            if row.twin is not None:
-                said.append(image_digest(load_image(row.twin)))
             digest.update(f"{json.dumps(said)}\n".encode())
         if bad:
             more = ", and perhaps more" if len(bad) == _MOST_TOLD else ""
@@ -97,19 +94,21 @@ class DatasetSource:
         except CattsError as error:
             raise self._named(index, error) from error
 
-    def _checked(self, index: int) -> TrainingRow:
+    def _checked(self, index: int) -> list[object]:
+        """What tells row `index` from others, when nothing is wrong with it."""
         row = self[index]
+        said: list[object] = [row.question, row.choices, row.answer, image_digest(row.image)]
         if not self.paired:
-            return row
+            return said
         try:
             if row.twin is None:
                 raise ImageError("twin is missing")
-            size = load_image(row.twin).size
-            if size != row.image.size:
-                raise ImageError(f"twin is of {size}, its image of {row.image.size} pixels")
+            twin = load_image(row.twin)
+            if twin.size != row.image.size:
+                raise ImageError(f"twin is of {twin.size}, its image of {row.image.size} pixels")
         except CattsError as error:
             raise self._named(index, error) from error
-        return row
+        return [*said, image_digest(twin)]
 
     def _named(self, index: int, error: CattsError) -> InputError:
         return InputError(f"{self._name}, row {index + 1}: {error}; mend the row, or take it out")

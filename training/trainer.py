@@ -260,7 +260,7 @@ class CDRLTrainer(GRPOTrainer):
         drawn = self._drawn(clean)
         rewards = self.accelerator.gather(total[drawn].float())
         still = self.accelerator.gather((deviation[drawn] < 1e-6).float())
-        metrics = self._metrics["train" if self.model.training else "eval"]
+        metrics = self._numbers
         metrics["reward"][-1] = rewards.mean().item()
         metrics["reward_std"][-1] = rewards.std().item()
         metrics["frac_reward_zero_std"][-1] = still.mean().item()
@@ -283,9 +283,13 @@ class CDRLTrainer(GRPOTrainer):
             logs["extra"][name].extend(self.accelerator.gather(values).tolist())
 
     def _log_mean(self, name: str, values: Tensor) -> None:
-        mode = "train" if self.model.training else "eval"
         mean = self.accelerator.gather(values.float().mean())
-        self._metrics[mode][name].append(mean.mean().item())
+        self._numbers[name].append(mean.mean().item())
+
+    @property
+    def _numbers(self) -> Any:
+        """TRL's lists of what is logged next, by name."""
+        return self._metrics["train" if self.model.training else "eval"]
 
 
 def _pictures(prompt: Sequence[dict[str, Any]]) -> list[Any]:

@@ -6,7 +6,7 @@ A further kind is one more function here and its suffix in `READERS`.
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from PIL.Image import Resampling
+from PIL.Image import Image, Resampling
 from pydantic import ValidationError
 
 from catts.errors import ReportError
@@ -19,7 +19,7 @@ from catts.graph.records import NoisedImage
 from catts.graph.trace import Trace, read_traces
 from catts.images import load_image
 from catts.perception.key_region import KeyRegion
-from catts.perception.panels import heat_map, region_map
+from catts.perception.panels import region_map, saliency_map
 from catts.records import first_problem
 
 
@@ -65,8 +65,8 @@ def read_runs(path: Path, images: PictureFolder | None) -> Runs:
             trace=trace,
             pictures=_thumbnails(trace.question.images, images, most),
             noised=_noised_thumbnails(trace, images, most),
-            maps=_region_thumbnails(trace, images, most),
-            heats=_heat_thumbnails(trace, images, most),
+            maps=_region_thumbnails(trace, images, most, region_map),
+            heats=_region_thumbnails(trace, images, most, saliency_map),
         )
         for number, trace in enumerate(traces, start=1)
     )
@@ -133,24 +133,20 @@ def _noised_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[
     )
 
 
-def _region_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[bytes, ...]:
-    """Where the self-check put the noise, drawn from the clean pictures."""
+def _region_thumbnails(
+    trace: Trace,
+    images: PictureFolder,
+    most: int,
+    draw: Callable[[Image, KeyRegion], Image | None],
+) -> tuple[bytes, ...]:
+    """Key regions as `draw` shows them over the clean pictures, those that it can show."""
     found = ((n, region, images.get(n.digest)) for n, region in _regions(trace))
-    return tuple(
-        thumbnail(region_map(clean.resize(noised.size, Resampling.BICUBIC), region), most)
+    drawn = (
+        draw(clean.resize(noised.size, Resampling.BICUBIC), region)
         for noised, region, clean in found
         if clean is not None
     )
-
-
-def _heat_thumbnails(trace: Trace, images: PictureFolder, most: int) -> tuple[bytes, ...]:
-    """What the regions were found in, over the clean pictures."""
-    found = ((n, region.heat(), images.get(n.digest)) for n, region in _regions(trace))
-    return tuple(
-        thumbnail(heat_map(clean.resize(noised.size, Resampling.BICUBIC), heat), most)
-        for noised, heat, clean in found
-        if clean is not None and heat is not None
-    )
+    return tuple(thumbnail(picture, most) for picture in drawn if picture is not None)
 
 
 def _smaller(picture: bytes, most: int, *, noised: bool = False) -> bytes:

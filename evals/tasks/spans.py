@@ -18,7 +18,7 @@ from catts.graph.ledger import Ballot
 from catts.graph.nodes import render
 from catts.graph.records import ContrastRecord, Decision, NodeRun, SampleRecord
 from catts.perception.key_region import KeyRegion
-from catts.perception.panels import heat_map, region_map
+from catts.perception.panels import region_map, saliency_map
 
 MOST = 40_000
 """Bytes of a picture in a transcript."""
@@ -62,8 +62,8 @@ class TranscriptObserver:
                     if isinstance(noised.region, KeyRegion):
                         covered = f"{noised.region.covered:.0%} of the picture"
                         clean = picture.resize(noised.size, Resampling.BICUBIC)
-                        if (heat := noised.region.heat()) is not None:
-                            show_picture(_HEAT, heat_map(clean, heat))
+                        if (heat := saliency_map(clean, noised.region)) is not None:
+                            show_picture(_HEAT, heat)
                         show_picture(f"{_REGION}, {covered}", region_map(clean, noised.region))
                     caption = f"{_NOISED}, t = {noised.t}"
                     show_picture(caption, render(noised, picture), noised=True)

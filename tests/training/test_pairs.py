@@ -54,6 +54,7 @@ def test_pairs_are_what_a_training_makes_on_the_fly(data: Path, tmp_path: Path) 
     assert (found.questions, found.made) == (5, 5)
     asked, pairs = open_dataset(str(data), quiet=True), open_dataset(str(tmp_path / "pairs"))
     assert (asked.paired, pairs.paired) == (False, True)
+    assert asked.digest != pairs.digest
     ours = Noise(seed=42, where=Looked(Saliency.load("embedded"), 0.9))
     for index in range(5):
         row = pairs[index]
